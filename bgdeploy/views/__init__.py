@@ -1,0 +1,1 @@
+"""What people see: functions from values to renderables. No AWS, no clock, no sleeping."""
