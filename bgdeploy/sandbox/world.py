@@ -67,7 +67,16 @@ class _Pass:
 
 
 PASS = _Pass()
-Handler = Callable[[Call], "dict[str, Any] | _Pass"]
+
+
+@dataclass(frozen=True)
+class Deferred:
+    """What a handler returns when its answer takes time: `finish` is run without the lock and returns the answer."""
+
+    finish: Callable[[], dict[str, Any]]
+
+
+Handler = Callable[[Call], "dict[str, Any] | _Pass | Deferred"]
 
 
 class Part(Protocol):
