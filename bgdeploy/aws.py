@@ -60,8 +60,12 @@ class Aws:
         return self._session.client(
             service,
             endpoint_url=self._endpoint_url,
-            config=Config(retries={"mode": "standard", "max_attempts": 8}, connect_timeout=5, read_timeout=60,
-                          max_pool_connections=32),
+            config=Config(
+                retries={"mode": "standard", "max_attempts": 8},
+                connect_timeout=5,
+                read_timeout=60,
+                max_pool_connections=32,
+            ),
         )
 
     @property
@@ -119,8 +123,10 @@ def absent(*codes: str) -> Iterator[None]:
             raise
 
 
-def retry(clock: Clock, call: Callable[[], T], transient: Callable[[Exception], bool], patience: float = 90) -> T:
-    """Return what `call` returns, calling again while it raises what `transient` recognises, for `patience` seconds.
+def retry(
+    clock: Clock, call: Callable[[], T], transient: Callable[[Exception], bool], patience: float = 90
+) -> T:
+    """Return what `call` returns, calling again for `patience` seconds while it raises what is `transient`.
 
     For what botocore cannot know to be temporary: a role that IAM has not yet told the other services about
     (aws-facts 8.3), a network interface that outlives its load balancer (7.4).
@@ -138,7 +144,7 @@ def retry(clock: Clock, call: Callable[[], T], transient: Callable[[Exception], 
 
 
 def server_time(response: Mapping[str, Any]) -> datetime | None:
-    """Return the time AWS said it was when it answered: the one clock that all who watch a deployment share."""
+    """Return the time AWS said it was when it answered: the one clock that all who watch share."""
     header = response.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
     if not header:
         return None
@@ -150,14 +156,29 @@ def translated(error: Exception) -> BgdeployError | None:
     from botocore import exceptions as b
 
     if isinstance(error, (b.NoCredentialsError, b.PartialCredentialsError)):
-        return BgdeployError("no AWS credentials were found",
-                             "set AWS_PROFILE or AWS_ACCESS_KEY_ID, or use --sandbox, which needs none")
+        return BgdeployError(
+            "no AWS credentials were found",
+            "set AWS_PROFILE or AWS_ACCESS_KEY_ID, or use --sandbox, which needs none",
+        )
     if isinstance(error, (b.ProfileNotFound, b.CredentialRetrievalError, b.TokenRetrievalError)):
-        return BgdeployError(f"the AWS credentials could not be used: {error}", "check --profile and your AWS config")
-    if isinstance(error, (b.EndpointConnectionError, b.ConnectTimeoutError, b.ReadTimeoutError,
-                          b.ConnectionClosedError, b.ProxyConnectionError, b.SSLError)):
-        return BgdeployError(f"AWS could not be reached: {error}",
-                             "check the network, --region and --endpoint-url (a sandbox may have been stopped)")
+        return BgdeployError(
+            f"the AWS credentials could not be used: {error}", "check --profile and your AWS config"
+        )
+    if isinstance(
+        error,
+        (
+            b.EndpointConnectionError,
+            b.ConnectTimeoutError,
+            b.ReadTimeoutError,
+            b.ConnectionClosedError,
+            b.ProxyConnectionError,
+            b.SSLError,
+        ),
+    ):
+        return BgdeployError(
+            f"AWS could not be reached: {error}",
+            "check the network, --region and --endpoint-url (a sandbox may have been stopped)",
+        )
     if isinstance(error, b.ClientError):
         return _client_error(error)
     if isinstance(error, b.BotoCoreError):
@@ -170,9 +191,17 @@ def _client_error(error: Any) -> BgdeployError:
     said = error.response.get("Error", {}).get("Message", "")
     request = error.response.get("ResponseMetadata", {}).get("RequestId", "unknown")
     message = f"AWS refused {error.operation_name}: {code}: {said} (request {request})"
-    if code in {"UnrecognizedClientException", "InvalidClientTokenId", "SignatureDoesNotMatch", "ExpiredToken",
-                "ExpiredTokenException", "InvalidAccessKeyId"}:
+    if code in {
+        "UnrecognizedClientException",
+        "InvalidClientTokenId",
+        "SignatureDoesNotMatch",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "InvalidAccessKeyId",
+    }:
         return BgdeployError(message, "the credentials are wrong or have expired: log in again")
     if code in {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}:
-        return BgdeployError(message, "these credentials lack a permission: ask for it, or use others with --profile")
+        return BgdeployError(
+            message, "these credentials lack a permission: ask for it, or use others with --profile"
+        )
     return BgdeployError(message)

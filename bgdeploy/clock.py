@@ -1,4 +1,4 @@
-"""Time as something that is passed in, so that tests can hold it. The only module that reads the real clock."""
+"""Time as something that is passed in, so that tests can hold it. Nothing else reads the real clock."""
 
 from __future__ import annotations
 

@@ -1,17 +1,13 @@
-"""What a stack should be: the types that `config/*.yaml` is read into. Values only; `settings.py` reads the files.
-
-Every field's docstring comment is what `bgdeploy config schema` shows in an editor.
-"""
+"""What a stack should be: the types that `config/*.yaml` is read into. `project.py` reads the files."""
 
 from __future__ import annotations
 
 import re
 from typing import Annotated, Any, Literal
 
-import msgspec
 from msgspec import Meta, Struct, field
 
-from bgdeploy.names import LONGEST_STACK_NAME, Names
+from bgdeploy.names import Names
 
 _UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
@@ -50,24 +46,24 @@ class Base(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A mapping of the config."""
 
 
-class CreateNetwork(Base):
+class CreateNetwork(Base, frozen=True):
     cidr: str = "10.20.0.0/16"
 
 
-class Network(Base):
+class Network(Base, frozen=True):
     create: CreateNetwork = CreateNetwork()
 
 
-class ProductionListener(Base):
+class ProductionListener(Base, frozen=True):
     port: Port = 80
 
 
-class TestListener(Base):
+class TestListener(Base, frozen=True):
     port: Port = 8080
-    allow: tuple[str, ...] = ("vpc",)      # who may reach it: vpc, or a CIDR
+    allow: tuple[str, ...] = ("vpc",)  # who may reach it: vpc, or a CIDR
 
 
-class HealthCheck(Base):
+class HealthCheck(Base, frozen=True):
     path: Path = "/"
     interval: Duration = Duration(10)
     timeout: Duration = Duration(5)
@@ -75,14 +71,14 @@ class HealthCheck(Base):
     unhealthy: Annotated[int, Meta(ge=2, le=10)] = 2
 
 
-class LoadBalancer(Base):
+class LoadBalancer(Base, frozen=True):
     production: ProductionListener = ProductionListener()
     test: TestListener = TestListener()
     health_check: HealthCheck = HealthCheck()
     deregistration_delay: Duration = Duration(30)
 
 
-class Container(Base):
+class Container(Base, frozen=True):
     name: Name = "web"
     port: Port = 80
     cpu: Literal[256, 512, 1024, 2048, 4096] = 256
@@ -90,44 +86,44 @@ class Container(Base):
     environment: dict[str, str] = {}
 
 
-class Service(Base):
+class Service(Base, frozen=True):
     tasks: Annotated[int, Meta(ge=1, le=1000)] = 1
 
 
-class Build(Base):
+class Build(Base, frozen=True):
     context: str = "container"
     with_: Literal["docker"] = field(default="docker", name="with")
 
 
-class Hook(Base):
-    lease: Duration = Duration(300)        # how long the hook waits for somebody to run the checks
+class Hook(Base, frozen=True):
+    lease: Duration = Duration(300)  # how long the hook waits for somebody to run the checks
 
 
 Trigger = Literal["failure", "alarm", "stop"]
 
 
-class Deployment(Base):
-    strategy: str = "all-at-once"          # canary 10% 5m | linear 10% 1m | the name of a CodeDeploy config
-    approval: Duration | None = None       # wait this long in Ready for `bgdeploy promote`
+class Deployment(Base, frozen=True):
+    strategy: str = "all-at-once"  # canary 10% 5m | linear 10% 1m | the name of a CodeDeploy config
+    approval: Duration | None = None  # wait this long in Ready for `bgdeploy promote`
     keep_blue: Duration = Duration(300)
     rollback_on: tuple[Trigger, ...] = ("failure", "alarm", "stop")
 
 
-class Check(Base):
+class Check(Base, frozen=True):
     """One question to the new version on the test listener, before users see it."""
 
     name: str
     get: Path
     status: int = 200
     contains: str | None = None
-    matches: str | None = None             # a regular expression that the body must hold
-    json: dict[str, Any] = {}              # path → value: {"version": "v2", "checks.0.ok": true}
-    header: dict[str, str] = {}            # name → value it must equal
-    timeout: Duration = Duration(5)        # of one request
-    within: Duration = Duration(30)        # ask again until it passes, for at most this long
+    matches: str | None = None  # a regular expression that the body must hold
+    json: dict[str, Any] = {}  # path → value: {"version": "v2", "checks.0.ok": true}
+    header: dict[str, str] = {}  # name → value it must equal
+    timeout: Duration = Duration(5)  # of one request
+    within: Duration = Duration(30)  # ask again until it passes, for at most this long
 
 
-class Alarm(Base):
+class Alarm(Base, frozen=True):
     """A CloudWatch alarm on lines of the application's log."""
 
     name: Name
@@ -137,11 +133,11 @@ class Alarm(Base):
     evaluation_periods: Annotated[int, Meta(ge=1)] = 1
 
 
-class Logs(Base):
+class Logs(Base, frozen=True):
     retention: Duration = Duration(14 * 86400)
 
 
-class Config(Base):
+class Config(Base, frozen=True):
     app: Name
     region: str = "us-east-1"
     network: Network = Network()

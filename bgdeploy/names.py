@@ -1,4 +1,4 @@
-"""What everything of a stack is called. The names are the identity of what AWS keeps unique, so they never change."""
+"""What everything of a stack is called. Names are the identity of what AWS keeps unique, so they stay."""
 
 from __future__ import annotations
 

@@ -1,0 +1,168 @@
+"""What a config's types cannot say: limits of AWS's, and values that must fit each other. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from bgdeploy.config import Check, Config, Duration
+from bgdeploy.names import LONGEST_STACK_NAME, Names
+from bgdeploy.strategy import strategy_problem
+
+Broken = tuple[tuple["str | int", ...], str]
+
+# Memory in MiB that Fargate gives with each CPU size: first, last, step (ECS guide, "Task CPU and memory").
+_MEMORY = {
+    256: (512, 2048, 512),
+    512: (1024, 4096, 1024),
+    1024: (2048, 8192, 1024),
+    2048: (4096, 16384, 1024),
+    4096: (8192, 30720, 1024),
+}
+# The days that CloudWatch Logs can keep a log for (PutRetentionPolicy).
+_RETENTION = (
+    1,
+    3,
+    5,
+    7,
+    14,
+    30,
+    60,
+    90,
+    120,
+    150,
+    180,
+    365,
+    400,
+    545,
+    731,
+    1096,
+    1827,
+    2192,
+    2557,
+    2922,
+    3288,
+    3653,
+)
+_MOST_ALARMS = 10  # of one deployment group (aws-facts 4.1)
+_LONGEST_WAIT = Duration(2 * 86400)  # before blue is removed: 2880 minutes (aws-facts 2.2)
+_LONGEST_LEASE = Duration(14 * 60)  # a Lambda function lives 15 minutes at most, and needs some to answer
+_LONGEST_APPROVAL = Duration(5 * 86400)  # 120 hours between install and shift (aws-facts 2.2)
+
+
+def broken_rules(config: Config, env: str) -> Iterator[Broken]:
+    """Yield the key path of every value that cannot work, and a sentence that says why and what would."""
+    yield from _names(config, env)
+    yield from _network(config)
+    yield from _sizes(config)
+    yield from _deployment(config)
+    yield from _checks(config.checks)
+    yield from _alarms(config)
+
+
+def _names(config: Config, env: str) -> Iterator[Broken]:
+    stack = Names(f"{config.app}-{env}").stack
+    if len(stack) > LONGEST_STACK_NAME:
+        yield (
+            ("app",),
+            (
+                f"the stack would be called {stack!r}, {len(stack)} characters; at most {LONGEST_STACK_NAME} "
+                "fit, because a target group's name ends at 32"
+            ),
+        )
+    if not re.fullmatch(r"[a-z0-9-]+", env):
+        yield ("app",), f"an environment's name is lower-case letters, digits and hyphens, not {env!r}"
+
+
+def _network(config: Config) -> Iterator[Broken]:
+    cidr = config.network.create.cidr
+    network = _cidr(cidr)
+    if network is None or not 16 <= network.prefixlen <= 24:
+        yield ("network", "create", "cidr"), f"must be an IPv4 network of size /16 to /24, not {cidr!r}"
+    balancer = config.load_balancer
+    if balancer.production.port == balancer.test.port:
+        yield ("load_balancer", "test", "port"), "must differ from load_balancer.production.port"
+    for index, source in enumerate(balancer.test.allow):
+        if source != "vpc" and _cidr(source) is None:
+            yield (
+                ("load_balancer", "test", "allow", index),
+                f"must be vpc or a CIDR such as 203.0.113.7/32, not {source!r}",
+            )
+    if balancer.health_check.timeout >= balancer.health_check.interval:
+        yield ("load_balancer", "health_check", "timeout"), "must be shorter than the interval"
+    if not 5 <= balancer.health_check.interval <= 300:
+        yield ("load_balancer", "health_check", "interval"), "must be between 5s and 5m"
+    if balancer.deregistration_delay > 3600:
+        yield ("load_balancer", "deregistration_delay"), "must be at most 1h"
+
+
+def _sizes(config: Config) -> Iterator[Broken]:
+    first, last, step = _MEMORY[config.container.cpu]
+    if config.container.memory not in range(first, last + 1, step):
+        yield (
+            ("container", "memory"),
+            (
+                f"Fargate gives {config.container.cpu} CPU units {first} to {last} MiB "
+                f"in steps of {step}, not {config.container.memory}"
+            ),
+        )
+    days, rest = divmod(config.logs.retention, 86400)
+    if rest or days not in _RETENTION:
+        yield (
+            ("logs", "retention"),
+            f"CloudWatch Logs keeps logs for one of {', '.join(f'{d}d' for d in _RETENTION)}",
+        )
+
+
+def _deployment(config: Config) -> Iterator[Broken]:
+    deployment = config.deployment
+    problem = strategy_problem(deployment.strategy)
+    if problem:
+        yield ("deployment", "strategy"), problem
+    if deployment.keep_blue > _LONGEST_WAIT or deployment.keep_blue % 60:
+        yield ("deployment", "keep_blue"), f"must be whole minutes, at most {_LONGEST_WAIT}"
+    if deployment.approval is not None and not 60 <= deployment.approval <= _LONGEST_APPROVAL:
+        yield ("deployment", "approval"), f"must be between 1m and {_LONGEST_APPROVAL}, or none"
+    elif deployment.approval is not None and deployment.approval % 60:
+        yield ("deployment", "approval"), "must be whole minutes"
+    if not 30 <= config.hook.lease <= _LONGEST_LEASE:
+        yield ("hook", "lease"), f"must be between 30s and {_LONGEST_LEASE}"
+
+
+def _checks(checks: tuple[Check, ...]) -> Iterator[Broken]:
+    for name in _twice(check.name for check in checks):
+        yield ("checks",), f"two checks are called {name!r}"
+    for index, check in enumerate(checks):
+        if not 100 <= check.status <= 599:
+            yield ("checks", index, "status"), "must be an HTTP status, 100 to 599"
+        if check.matches is not None:
+            try:
+                re.compile(check.matches.replace("{version}", "v1"))
+            except re.error as error:
+                yield ("checks", index, "matches"), f"is no regular expression: {error}"
+
+
+def _alarms(config: Config) -> Iterator[Broken]:
+    if len(config.alarms) > _MOST_ALARMS:
+        yield ("alarms",), f"a deployment group watches at most {_MOST_ALARMS} alarms"
+    for name in _twice(alarm.name for alarm in config.alarms):
+        yield ("alarms",), f"two alarms are called {name!r}"
+    for index, alarm in enumerate(config.alarms):
+        if alarm.period % 60 or not alarm.period:
+            yield (
+                ("alarms", index, "period"),
+                "must be whole minutes: a log filter's metric has one value a minute",
+            )
+
+
+def _cidr(text: str) -> ipaddress.IPv4Network | None:
+    try:
+        return ipaddress.IPv4Network(text)
+    except ValueError:
+        return None
+
+
+def _twice(names: Iterable[str]) -> list[str]:
+    return [name for name, count in Counter(names).items() if count > 1]
