@@ -24,6 +24,11 @@ class Duration(int):
             raise ValueError(f"a duration such as 90s, 5m or 1h30m, not {text!r}")
         return cls(sum(int(n or 0) * unit for n, unit in zip(match.groups(), _UNITS.values(), strict=True)))
 
+    @staticmethod
+    def pattern() -> str:
+        """Return the regular expression of what `parse` takes, for the schema."""
+        return rf"^(?=\S){_DURATION.pattern}$"
+
     def __str__(self) -> str:
         rest, parts = int(self), ""
         for letter, size in _UNITS.items():
@@ -35,6 +40,11 @@ class Duration(int):
     def minutes(self) -> int:
         """Whole minutes, for the parts of AWS that count in them."""
         return int(self) // 60
+
+
+def lasting(text: str) -> Any:
+    """Return the default of a field that holds a duration."""
+    return field(default_factory=lambda: Duration.parse(text))
 
 
 Name = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]*$", max_length=40)]
@@ -51,7 +61,7 @@ class CreateNetwork(Base, frozen=True):
 
 
 class Network(Base, frozen=True):
-    create: CreateNetwork = CreateNetwork()
+    create: CreateNetwork = field(default_factory=CreateNetwork)
 
 
 class ProductionListener(Base, frozen=True):
@@ -65,17 +75,17 @@ class TestListener(Base, frozen=True):
 
 class HealthCheck(Base, frozen=True):
     path: Path = "/"
-    interval: Duration = Duration(10)
-    timeout: Duration = Duration(5)
+    interval: Duration = lasting("10s")
+    timeout: Duration = lasting("5s")
     healthy: Annotated[int, Meta(ge=2, le=10)] = 2
     unhealthy: Annotated[int, Meta(ge=2, le=10)] = 2
 
 
 class LoadBalancer(Base, frozen=True):
-    production: ProductionListener = ProductionListener()
-    test: TestListener = TestListener()
-    health_check: HealthCheck = HealthCheck()
-    deregistration_delay: Duration = Duration(30)
+    production: ProductionListener = field(default_factory=ProductionListener)
+    test: TestListener = field(default_factory=TestListener)
+    health_check: HealthCheck = field(default_factory=HealthCheck)
+    deregistration_delay: Duration = lasting("30s")
 
 
 class Container(Base, frozen=True):
@@ -96,7 +106,7 @@ class Build(Base, frozen=True):
 
 
 class Hook(Base, frozen=True):
-    lease: Duration = Duration(300)  # how long the hook waits for somebody to run the checks
+    lease: Duration = lasting("5m")  # how long the hook waits for somebody to run the checks
 
 
 Trigger = Literal["failure", "alarm", "stop"]
@@ -105,7 +115,7 @@ Trigger = Literal["failure", "alarm", "stop"]
 class Deployment(Base, frozen=True):
     strategy: str = "all-at-once"  # canary 10% 5m | linear 10% 1m | the name of a CodeDeploy config
     approval: Duration | None = None  # wait this long in Ready for `bgdeploy promote`
-    keep_blue: Duration = Duration(300)
+    keep_blue: Duration = lasting("5m")
     rollback_on: tuple[Trigger, ...] = ("failure", "alarm", "stop")
 
 
@@ -119,8 +129,8 @@ class Check(Base, frozen=True):
     matches: str | None = None  # a regular expression that the body must hold
     json: dict[str, Any] = {}  # path → value: {"version": "v2", "checks.0.ok": true}
     header: dict[str, str] = {}  # name → value it must equal
-    timeout: Duration = Duration(5)  # of one request
-    within: Duration = Duration(30)  # ask again until it passes, for at most this long
+    timeout: Duration = lasting("5s")  # of one request
+    within: Duration = lasting("30s")  # ask again until it passes, for at most this long
 
 
 class Alarm(Base, frozen=True):
@@ -129,27 +139,27 @@ class Alarm(Base, frozen=True):
     name: Name
     log_filter: str
     threshold: Annotated[float, Meta(ge=0)] = 1
-    period: Duration = Duration(60)
+    period: Duration = lasting("1m")
     evaluation_periods: Annotated[int, Meta(ge=1)] = 1
 
 
 class Logs(Base, frozen=True):
-    retention: Duration = Duration(14 * 86400)
+    retention: Duration = lasting("14d")
 
 
 class Config(Base, frozen=True):
     app: Name
     region: str = "us-east-1"
-    network: Network = Network()
-    load_balancer: LoadBalancer = LoadBalancer()
-    container: Container = Container()
-    service: Service = Service()
-    build: Build = Build()
-    deployment: Deployment = Deployment()
-    hook: Hook = Hook()
+    network: Network = field(default_factory=Network)
+    load_balancer: LoadBalancer = field(default_factory=LoadBalancer)
+    container: Container = field(default_factory=Container)
+    service: Service = field(default_factory=Service)
+    build: Build = field(default_factory=Build)
+    deployment: Deployment = field(default_factory=Deployment)
+    hook: Hook = field(default_factory=Hook)
     checks: tuple[Check, ...] = ()
     alarms: tuple[Alarm, ...] = ()
-    logs: Logs = Logs()
+    logs: Logs = field(default_factory=Logs)
 
 
 class Settings(Struct, frozen=True):

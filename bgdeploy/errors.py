@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import IntEnum
+from typing import Any
 
 
 class Exit(IntEnum):
@@ -20,14 +22,18 @@ class Exit(IntEnum):
 
 
 class BgdeployError(Exception):
-    """Something a person can act on: what happened and why, and in `hint` what to do next."""
+    """Something a person can act on: what happened and why, and in `hint` what to do next.
+
+    `result` is what a program may want to know about it: the id of the deployment that is in the way, the problems.
+    """
 
     exit = Exit.ERROR
 
-    def __init__(self, message: str, hint: str = "") -> None:
+    def __init__(self, message: str, hint: str = "", result: Mapping[str, Any] | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.result: Mapping[str, Any] = result or {}
 
 
 class UsageError(BgdeployError):

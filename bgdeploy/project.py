@@ -9,7 +9,7 @@ import difflib
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -57,6 +57,7 @@ class ConfigError(UsageError):
         super().__init__(
             f"the config has {count}:\n" + "\n".join(f"  {problem}" for problem in problems),
             "`bgdeploy config schema` prints every key, for your editor too",
+            {"problems": [asdict(problem) for problem in problems]},
         )
 
 

@@ -1,0 +1,72 @@
+"""The command line: one file for each family of commands, and `main`, where every way out of the program is.
+
+A command returns a Result; only `main` prints it, catches errors and exits. Nothing heavy is imported here:
+each command's module is loaded when the command runs, so that `bgdeploy --help` is instant.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import click
+
+from bgdeploy.cli.invocation import Invocation, Result
+from bgdeploy.cli.root import root
+from bgdeploy.errors import BgdeployError, Exit, UsageError
+
+
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """Run one command and end the process with its exit status."""
+    sys.exit(run(sys.argv[1:] if argv is None else argv, Invocation()))
+
+
+def run(argv: Sequence[str], invocation: Invocation) -> int:
+    """Run one command, print what it returns or how it failed, and return its exit status."""
+    try:
+        result = root.main(list(argv), prog_name="bgdeploy", standalone_mode=False, obj=invocation)
+    except Exception as error:
+        result = _failure(error, invocation)
+    except KeyboardInterrupt:
+        result = Result({}, exit=Exit.INTERRUPTED, error=("interrupted", ""))
+    if not isinstance(result, Result):  # click's own answers: --help and --version have been printed
+        return int(result or 0)
+    try:
+        invocation.present(result)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read our output has left; Python would complain again while it shuts down.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return int(result.exit)
+
+
+def _failure(error: Exception, invocation: Invocation) -> Result:
+    """Return the failed result for any exception; with --debug let it through instead."""
+    if invocation.debug:
+        raise error
+    known = _known(error)
+    if known is None:
+        sentence = f"something went wrong that bgdeploy did not expect: {type(error).__name__}: {error}"
+        return Result({}, exit=Exit.ERROR, error=(sentence, "--debug shows the traceback: please report it"))
+    return Result(known.result, exit=known.exit, error=(known.message, known.hint))
+
+
+def _known(error: Exception) -> BgdeployError | None:
+    if isinstance(error, BgdeployError):
+        return error
+    if isinstance(error, click.Abort):
+        stopped = BgdeployError(
+            "nothing was done: the question was not answered", "--yes answers it beforehand"
+        )
+        stopped.exit = Exit.INTERRUPTED
+        return stopped
+    if isinstance(error, click.ClickException):
+        context = getattr(error, "ctx", None)
+        return UsageError(error.format_message(), f"see `{context.command_path} --help`" if context else "")
+    if "botocore" in sys.modules:
+        from bgdeploy.aws import translated
+
+        return translated(error)
+    return None

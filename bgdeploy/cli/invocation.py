@@ -1,0 +1,162 @@
+"""What one run of the program was asked for, and the one place that prints. Tests make one of their own."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bgdeploy.clock import Clock, SystemClock
+from bgdeploy.errors import Exit
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+    from bgdeploy.aws import Aws
+    from bgdeploy.config import Settings
+
+ENVELOPE_SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command did: for programs (`data`), for people (`text`), and the exit status for both."""
+
+    data: Mapping[str, Any]
+    text: Callable[[], RenderableType] | str | None = None
+    exit: Exit = Exit.DONE
+    error: tuple[str, str] | None = None  # message, hint
+
+
+@dataclass
+class Invocation:
+    """The options that all commands share, and what a command needs to act on them."""
+
+    clock: Clock = field(default_factory=SystemClock)
+    environ: MutableMapping[str, str] = field(default_factory=lambda: os.environ)
+    command: str = ""
+    env: str = "dev"
+    project: Path = Path()
+    sandbox: bool = False
+    profile: str | None = None
+    region: str | None = None
+    endpoint_url: str | None = None
+    output: str = field(default_factory=lambda: _early_output(sys.argv, os.environ))
+    no_color: bool = False
+    debug: bool = False
+
+    def configure(self, **options: Any) -> None:
+        """Take over the options of the command line."""
+        for name, value in options.items():
+            setattr(self, name, value)
+
+    # What commands need
+
+    def settings(self) -> Settings:
+        """Return the project's settings. Raises UsageError or ConfigError."""
+        from bgdeploy.project import load
+
+        return load(self.project, self.env, self.environ)
+
+    def aws(self, settings: Settings) -> Aws:
+        """Return AWS as the stack of `settings` sees it, in the sandbox if that was asked for."""
+        from bgdeploy.aws import Aws
+
+        if self.sandbox:
+            self.enter_sandbox()
+        return Aws(
+            stack=settings.names.stack,
+            region=self.region or settings.config.region,
+            clock=self.clock,
+            profile=self.profile,
+            endpoint_url=self.endpoint_url,
+        )
+
+    def enter_sandbox(self) -> None:
+        """Point this process at the sandbox, starting one when none runs, and away from any real account."""
+        from bgdeploy.cli.sandbox import running_or_started
+
+        running = running_or_started(self)
+        for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN"):
+            self.environ.pop(name, None)
+        self.environ.update(running.exports())
+        self.profile = self.endpoint_url = None
+
+    # What people see
+
+    @property
+    def interactive(self) -> bool:
+        """Tell whether somebody watches who can answer: a terminal, and not a CI job's."""
+        return sys.stderr.isatty() and sys.stdin.isatty() and "CI" not in self.environ
+
+    @property
+    def out(self) -> Console:
+        """Where results go."""
+        return self._console(stderr=False)
+
+    @property
+    def err(self) -> Console:
+        """Where progress goes."""
+        return self._console(stderr=True)
+
+    def _console(self, *, stderr: bool) -> Console:
+        from bgdeploy.views.theme import console
+
+        return console(stderr=stderr, color=not self.no_color)
+
+    def say(self, line: str) -> None:
+        """Print a line of progress."""
+        click_echo(line, err=True)
+
+    def present(self, result: Result) -> None:
+        """Print what a command returned."""
+        if self.output == "json":
+            self._envelope(result)
+            return
+        if result.text is not None:
+            text = result.text if isinstance(result.text, str) else result.text()
+            if isinstance(text, str):
+                click_echo(text)
+            else:
+                self.out.print(text)
+        if result.error:
+            message, hint = result.error
+            click_echo(f"bgdeploy: {message}", err=True)
+            if hint:
+                click_echo(f"  → {hint}" if _unicode(sys.stderr) else f"  -> {hint}", err=True)
+
+    def _envelope(self, result: Result) -> None:
+        import json
+
+        message, hint = result.error or ("", "")
+        envelope = {
+            "schema": ENVELOPE_SCHEMA,
+            "command": self.command,
+            "ok": result.exit == Exit.DONE,
+            "exit_status": int(result.exit),
+            "result": dict(result.data),
+            "error": {"message": message, "hint": hint} if result.error else None,
+        }
+        click_echo(json.dumps(envelope, indent=2, default=str, ensure_ascii=False))
+
+
+def click_echo(text: str, *, err: bool = False) -> None:
+    """Print `text`, whatever the terminal's encoding can show of it."""
+    import click
+
+    stream = sys.stderr if err else sys.stdout
+    encoding = stream.encoding or "utf-8"
+    click.echo(text.encode(encoding, "replace").decode(encoding), err=err)
+
+
+def _unicode(stream: Any) -> bool:
+    return (getattr(stream, "encoding", "") or "").lower().replace("-", "").startswith("utf")
+
+
+def _early_output(argv: list[str], environ: Mapping[str, str]) -> str:
+    """Return the output format asked for, also where the command line is too wrong to be parsed."""
+    wanted = "--output=json" in argv or "--output json" in " ".join(argv)
+    return "json" if wanted else environ.get("BGDEPLOY_OUTPUT", "text")

@@ -1,0 +1,60 @@
+"""`init` and `config`: the project's own files. No AWS."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from bgdeploy.cli.invocation import Invocation, Result
+
+
+@click.command()
+@click.pass_obj
+def init(invocation: Invocation) -> Result:
+    """Write a starter project here; never overwrites."""
+    from bgdeploy import starter
+
+    written, kept = starter.write(invocation.project)
+    lines = [f"wrote {path}" for path in written] + [f"kept  {path} (it was here already)" for path in kept]
+    lines.append("next: bgdeploy --sandbox provision, then bgdeploy --sandbox release v1")
+    data = {"written": [str(path) for path in written], "kept": [str(path) for path in kept]}
+    return Result(data, "\n".join(lines))
+
+
+@click.group()
+def config() -> None:
+    """Print the config, or the schema that editors complete it with."""
+
+
+@config.command()
+@click.pass_obj
+def show(invocation: Invocation) -> Result:
+    """Print the config of this environment, defaults included."""
+    import msgspec
+    import yaml
+
+    settings = invocation.settings()
+    plain = msgspec.to_builtins(settings.config, enc_hook=str)
+    return Result(
+        {"env": settings.env, "stack": settings.names.stack, "config": plain},
+        yaml.safe_dump(plain, sort_keys=False, allow_unicode=True).rstrip(),
+    )
+
+
+@config.command()
+def schema() -> Result:
+    """Print the JSON Schema of the config files."""
+    import msgspec
+
+    from bgdeploy.config import Config, Duration
+
+    def hook(kind: type) -> dict[str, str]:
+        if kind is Duration:
+            return {"type": "string", "pattern": Duration.pattern()}
+        raise NotImplementedError
+
+    document = msgspec.json.schema(Config, schema_hook=hook)
+    # `none` is how people write that nobody need approve; the type says null.
+    document["$defs"]["Deployment"]["properties"]["approval"]["anyOf"].append({"const": "none"})
+    return Result(document, json.dumps(document, indent=2))

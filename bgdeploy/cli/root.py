@@ -1,0 +1,89 @@
+"""The root command: the options that all commands share, and where each command's code is."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import click
+
+from bgdeploy import __version__
+from bgdeploy.cli.invocation import Invocation
+
+# command → where it is, and the line that `bgdeploy --help` shows without importing it.
+COMMANDS = {
+    "init": ("project:init", "Write a starter project here; never overwrites."),
+    "plan": ("provision:plan", "Show what provision would change, field by field."),
+    "provision": ("provision:provision", "Make AWS match the config."),
+    "release": ("release:release", "Release a version, check it before users see it, and follow it."),
+    "watch": ("release:watch", "Follow the running deployment, or a named one, from anywhere."),
+    "status": ("release:status", "Show what is live, what runs, the alarms, and what is in flight."),
+    "promote": ("release:promote", "End the wait that the deployment is in."),
+    "stop": ("release:stop", "Stop the running deployment and roll it back."),
+    "appspec": ("release:appspec", "Print the AppSpec that a release would send."),
+    "teardown": ("provision:teardown", "Remove everything that carries this stack's tags."),
+    "config": ("project:config", "Print the config, or the schema that editors complete it with."),
+    "demo": ("demo:demo", "Play the whole story in a sandbox of its own."),
+    "sandbox": ("sandbox:sandbox", "The local AWS: start, stop, status, reset."),
+}
+
+EXITS = """\b
+Exit status:
+  0  done; for a release: live and verified
+  1  error
+  2  wrong usage or config
+  3  plan --exit-code: changes are pending
+  4  the release failed, production is on the previous version
+  5  the release failed and a person must act
+  6  gave up waiting, the deployment goes on
+  7  another deployment is active
+  130  interrupted; a deployment that was started goes on
+"""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are asked for, so that help costs no imports."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(f"bgdeploy.cli.{module}"), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(
+    cls=LazyGroup,
+    epilog=EXITS,
+    context_settings={
+        "auto_envvar_prefix": "BGDEPLOY",
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": 100,
+    },
+)
+@click.option(
+    "--env", default="dev", show_default=True, help="Which config/<env>.yaml is laid over base.yaml."
+)
+@click.option("--project", type=click.Path(path_type=Path), default=".", help="The project's root.")
+@click.option("--sandbox", is_flag=True, help="Use the local AWS, starting one when none runs.")
+@click.option("--profile", help="The AWS profile to use.")
+@click.option("--region", help="The region to use instead of the config's.")
+@click.option("--endpoint-url", help="Where to reach AWS, for every service.")
+@click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--no-color", is_flag=True, help="No colours (NO_COLOR works too).")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.version_option(__version__, prog_name="bgdeploy")
+@click.pass_obj
+def root(invocation: Invocation, /, **options: object) -> None:
+    """Safe blue/green releases on AWS Fargate with CodeDeploy.
+
+    Every option has a twin in the environment: BGDEPLOY_ENV, BGDEPLOY_SANDBOX, BGDEPLOY_RELEASE_UNTIL, …
+    """
+    invocation.configure(**options, command=click.get_current_context().invoked_subcommand or "")

@@ -1,0 +1,165 @@
+"""The config: everything wrong with it is found at once, and told with file and line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bgdeploy.config import Config, Duration
+from bgdeploy.errors import UsageError
+from bgdeploy.project import ConfigError, load
+
+
+def project(folder: Path, base: str, dev: str = "", **more: str) -> Path:
+    (folder / "config").mkdir()
+    for name, text in {"base": base, "dev": dev, **more}.items():
+        (folder / "config" / f"{name}.yaml").write_text(text, encoding="utf-8")
+    return folder
+
+
+def problems(folder: Path, base: str, dev: str = "", environ: dict[str, str] | None = None) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load(project(folder, base, dev), "dev", environ or {})
+    return [str(problem) for problem in caught.value.problems]
+
+
+def config(folder: Path, base: str, dev: str = "", environ: dict[str, str] | None = None) -> Config:
+    return load(project(folder, base, dev), "dev", environ or {}).config
+
+
+def test_an_app_name_is_all_that_must_be_written(tmp_path: Path) -> None:
+    settings = load(project(tmp_path, "app: shop"), "dev", {})
+    assert settings.names.stack == "shop-dev"
+    assert settings.config.deployment.keep_blue == 300
+
+
+def test_the_environments_file_is_laid_over_the_base(tmp_path: Path) -> None:
+    merged = config(
+        tmp_path,
+        "app: shop\nservice: {tasks: 1}\ncontainer: {name: web, port: 80}",
+        "container: {port: 8080}",
+    )
+    assert (merged.container.name, merged.container.port) == ("web", 8080)
+
+
+def test_a_list_in_the_environments_file_replaces_the_bases(tmp_path: Path) -> None:
+    merged = config(
+        tmp_path,
+        "app: shop\ndeployment: {rollback_on: [failure, alarm]}",
+        "deployment: {rollback_on: [stop]}",
+    )
+    assert merged.deployment.rollback_on == ("stop",)
+
+
+def test_all_problems_are_told_at_once_with_their_lines(tmp_path: Path) -> None:
+    base = "app: shop\ncontainer:\n  cpu: 300\n  port: eighty\ndeployment:\n  keep_blu: 5m\n"
+    assert problems(tmp_path, base) == [
+        "config/base.yaml:3: container.cpu: must be one of 256, 512, 1024, 2048, 4096, not 300",
+        "config/base.yaml:4: container.port: must be a whole number, not 'eighty'",
+        "config/base.yaml:6: deployment.keep_blu: is no known key; did you mean keep_blue?",
+    ]
+
+
+def test_a_value_that_breaks_a_rule_is_told_beside_one_of_the_wrong_type(tmp_path: Path) -> None:
+    found = problems(tmp_path, "app: shop\nservice: {tasks: 0}\ndeployment: {strategy: canary 10% 6m}")
+    assert [line.split(": ")[1] for line in found] == ["service.tasks", "deployment.strategy"]
+
+
+def test_a_problem_in_the_environments_file_names_that_file(tmp_path: Path) -> None:
+    assert problems(tmp_path, "app: shop", "\n\nregion: 5")[0].startswith(
+        "config/dev.yaml:3: region: must be text"
+    )
+
+
+def test_a_key_that_is_written_twice_is_a_problem(tmp_path: Path) -> None:
+    assert problems(tmp_path, "app: shop\napp: store") == ["config/base.yaml:2: app: is written twice"]
+
+
+def test_broken_yaml_is_told_with_its_line(tmp_path: Path) -> None:
+    assert problems(tmp_path, "app: shop\n  region: [")[0].startswith("config/base.yaml:2: is not YAML")
+
+
+def test_a_list_in_place_of_the_config_is_told(tmp_path: Path) -> None:
+    assert problems(tmp_path, "- app") == ["config/base.yaml:1: must be a mapping of keys to values"]
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("container: {cpu: 256, memory: 4096}", "container.memory"),
+        ("load_balancer: {production: {port: 8080}}", "load_balancer.test.port"),
+        ("load_balancer: {test: {allow: [vpc, everybody]}}", "load_balancer.test.allow[1]"),
+        ("load_balancer: {health_check: {interval: 5s, timeout: 5s}}", "load_balancer.health_check.timeout"),
+        ("load_balancer: {deregistration_delay: 2h}", "load_balancer.deregistration_delay"),
+        ("network: {create: {cidr: 10.0.0.0/8}}", "network.create.cidr"),
+        ("deployment: {keep_blue: 90s}", "deployment.keep_blue"),
+        ("deployment: {approval: 10s}", "deployment.approval"),
+        ("hook: {lease: 1h}", "hook.lease"),
+        ("logs: {retention: 13d}", "logs.retention"),
+        ("alarms: [{name: a, log_filter: x, period: 90s}]", "alarms[0].period"),
+        ("alarms: [{name: a, log_filter: x}, {name: a, log_filter: y}]", "alarms"),
+        ("checks: [{name: a, get: /, matches: '('}]", "checks[0].matches"),
+        ("checks: [{name: a, get: /}, {name: a, get: /b}]", "checks"),
+    ],
+)
+def test_what_aws_would_refuse_later_is_refused_before(tmp_path: Path, text: str, path: str) -> None:
+    assert [line.split(": ")[1] for line in problems(tmp_path, f"app: shop\n{text}")] == [path]
+
+
+def test_a_stack_name_too_long_for_its_target_groups_is_refused(tmp_path: Path) -> None:
+    found = problems(tmp_path, "app: a-name-that-goes-on-and-on-and-on")
+    assert "at most 26 fit, because a target group's name ends at 32" in found[0]
+
+
+def test_an_unknown_environment_names_the_nearest_one(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"there is no environment 'pord'.*did you mean prod\?"):
+        load(project(tmp_path, "app: shop", prod=""), "pord", {})
+
+
+def test_a_folder_that_is_no_project_says_how_to_start_one(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        load(tmp_path, "dev", {})
+    assert "bgdeploy init" in caught.value.hint
+
+
+def test_an_unquoted_variable_may_stand_for_a_number(tmp_path: Path) -> None:
+    read = config(tmp_path, "app: shop\ncontainer:\n  port: ${env:PORT}", environ={"PORT": "8080"})
+    assert read.container.port == 8080
+
+
+def test_a_quoted_variable_stays_text(tmp_path: Path) -> None:
+    read = config(tmp_path, 'app: shop\ncontainer: {environment: {N: "${env:N}"}}', environ={"N": "1"})
+    assert read.container.environment == {"N": "1"}
+
+
+def test_a_variable_may_have_a_default(tmp_path: Path) -> None:
+    assert config(tmp_path, "app: shop\nregion: ${env:WHERE:-eu-west-1}").region == "eu-west-1"
+
+
+def test_a_variable_that_is_not_set_is_a_problem_with_its_line(tmp_path: Path) -> None:
+    found = problems(tmp_path, "app: shop\nregion: ${env:WHERE}")
+    assert found[0].startswith("config/base.yaml:2: region: the environment variable WHERE is not set")
+
+
+def test_approval_none_means_no_wait(tmp_path: Path) -> None:
+    assert config(tmp_path, "app: shop\ndeployment: {approval: none}").deployment.approval is None
+
+
+@given(st.integers(min_value=0, max_value=10**7))
+def test_a_duration_reads_what_it_writes(seconds: int) -> None:
+    assert Duration.parse(str(Duration(seconds))) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "5", "m", "5m 3", "-5m", "5 m", "1.5h"])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="a duration such as"):
+        Duration.parse(text)
+
+
+def test_every_config_of_the_starter_project_is_valid() -> None:
+    root = Path(__file__).parents[2]
+    for env in ("dev", "prod"):
+        assert load(root, env, {}).names.stack == f"ecs-blue-green-demo-{env}"
