@@ -7,7 +7,7 @@ groups are called.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -39,6 +39,9 @@ class Target:
     alarms: tuple[str, ...]
     bucket: str
     log_group: str
+    health_path: str = "/"                # what its health checks ask for
+    urls: Mapping[str, str] = field(default_factory=dict)  # listener ARN → where people reach it
+    rollback_on: tuple[str, ...] = ()     # the group's automatic rollback events; empty when switched off
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,7 @@ class TaskSet:
     pending: int
     steady: bool
     healthy: int = 0
+    deployment: str = ""                  # which deployment made it; "" when the service itself did
     trouble: tuple[str, ...] = ()         # why tasks stopped or targets are unhealthy, newest first
 
 
@@ -104,6 +108,9 @@ class Alarm:
     state: str                            # OK, ALARM, INSUFFICIENT_DATA, or MISSING
     reason: str = ""
     since: datetime | None = None
+    value: float | None = None            # the newest datapoint that its state was decided by
+    operator: str = ""                    # ">=", ">", "<", "<="; "" when it compares with no fixed limit
+    limit: float | None = None
 
 
 @dataclass(frozen=True)
@@ -120,7 +127,17 @@ class Snapshot:
     alarms: tuple[Alarm, ...] = ()
     rollback: Deployment | None = None    # the deployment that rolls this one back, once there is one
     rollback_events: tuple[Event, ...] = ()
+    superseded_by: str = ""               # what is live by now, when a later deployment has replaced this one's outcome
 
     def event(self, name: str) -> Event | None:
         """Return the lifecycle event called `name`, None when the deployment has none such."""
         return next((event for event in self.events if event.name == name), None)
+
+    def side(self, side: Side) -> TaskSet | None:
+        """Return the task set of that side, None when it has none (any more)."""
+        return next((task_set for task_set in self.task_sets if task_set.side == side), None)
+
+    @property
+    def primary(self) -> TaskSet | None:
+        """The task set that ECS holds to be the service's own."""
+        return next((task_set for task_set in self.task_sets if task_set.status == "PRIMARY"), None)
