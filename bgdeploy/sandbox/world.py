@@ -33,20 +33,20 @@ ACCOUNT = "123456789012"
 class Settings:
     """How this sandbox was started."""
 
-    home: Path                       # its folder: state file, images, unpacked functions, logs
-    speed: float = 10.0              # AWS seconds in every real second
-    latency: float = 0.0             # real seconds added to every API call
+    home: Path  # its folder: state file, images, unpacked functions, logs
+    speed: float = 10.0  # AWS seconds in every real second
+    latency: float = 0.0  # real seconds added to every API call
     faults: Mapping[str, float] = field(default_factory=dict)  # throttle, error, reset: how often, 0 to 1
-    seed: int | None = None          # of the faults
-    caller: str = "vpc"              # where the load balancers see their callers: inside the VPC, or an address
-    region: str = "us-east-1"        # of the exports; requests may name any
+    seed: int | None = None  # of the faults
+    caller: str = "vpc"  # where the load balancers see their callers: inside the VPC, or an address
+    region: str = "us-east-1"  # of the exports; requests may name any
 
 
 @dataclass(frozen=True)
 class Call:
     """One request, parsed and validated by botocore's model of the service."""
 
-    service: str                     # botocore's name: "codedeploy", "elbv2", …
+    service: str  # botocore's name: "codedeploy", "elbv2", …
     operation: str
     params: dict[str, Any]
     region: str
@@ -101,11 +101,18 @@ class World:
     """All parts of one sandbox. `clock` is AWS's time: it runs `speed` times as fast as the real one."""
 
     settings: Settings
-    clock: Clock                     # AWS time, for every timestamp and every wait that AWS's rules know
-    real: Clock                      # the machine's time, for nothing but pacing threads
+    clock: Clock  # AWS time, for every timestamp and every wait that AWS's rules know
+    real: Clock  # the machine's time, for nothing but pacing threads
     lock: threading.RLock = field(default_factory=threading.RLock)
-    client: Callable[..., Any] = field(init=False)   # client("ecs", region="us-east-1"): boto3 over our own gateway, in
-    #                                                  this process, no socket, no latency, no faults
+    client: Callable[..., Any] = field(
+        init=False
+    )  # client("ecs", region="us-east-1"): boto3 over our own gateway,
+    #                                                  in this process: no socket, no latency, no faults
+    beneath: Callable[..., Any] = field(
+        init=False
+    )  # the same, straight to moto: for a part that refines its answer
+    endpoint: str = ""  # where the gateway listens, for the functions that call AWS
+    access_key: str = ""  # what the gateway lets in
     moto: MotoBridge = field(init=False)
     images: Images = field(init=False)
     logs: Logs = field(init=False)

@@ -1,0 +1,155 @@
+"""The one door of the sandbox: lets in who may, finds out what is asked, and has it answered by us or by moto.
+
+It holds the world's lock while moto or a part answers, never while it waits.
+"""
+
+from __future__ import annotations
+
+import hmac
+import io
+import json
+import logging
+import random
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from email.utils import format_datetime
+from typing import Any
+
+from bgdeploy.sandbox import wire
+from bgdeploy.sandbox.wire import Answer, Request
+from bgdeploy.sandbox.world import Deferred, Handler, RefusedError, World, _Pass
+
+log = logging.getLogger("bgdeploy.sandbox")
+StartResponse = Callable[..., Any]
+_LOOPBACK = {"127.0.0.1", "localhost", "[::1]"}
+INSIDE = "bgdeploy.inside"  # set in the environ of requests that come from this very process
+
+
+class ResetFault(ConnectionError):
+    """An injected fault: the connection ends without an answer."""
+
+
+@dataclass
+class Gateway:
+    """A WSGI application that is AWS to whoever holds its access key."""
+
+    world: World
+    access_key: str
+    control: Mapping[str, Callable[[], dict[str, Any]]] = field(default_factory=dict)
+    handlers: dict[tuple[str, str], Handler] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.handlers = {}
+        self._faults = random.Random(self.world.settings.seed)
+        for part in self.world.parts:
+            self.handlers.update(part.operations)
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        request = _request(environ)
+        outside = not environ.get(INSIDE)
+        try:
+            if outside:
+                self._guard(request)
+                if request.path.startswith("/_sandbox/"):
+                    return self._write(start_response, self._control(request))
+                self._hardship(request)
+            answer = self._answer(request, environ)
+        except RefusedError as error:
+            answer = wire.refusal(request, error)
+        except ResetFault:
+            raise
+        except Exception:
+            log.exception("%s %s failed", request.service, request.operation)
+            text = f"the sandbox failed in {request.service} {request.operation}; its log has the traceback"
+            answer = wire.refusal(request, RefusedError("InternalFailure", text, 500))
+        return self._write(start_response, answer)
+
+    # Who may come in
+
+    def _guard(self, request: Request) -> None:
+        """Refuse whoever is not the person who started this: another machine, a web page, another user."""
+        host = request.headers.get("host", "")
+        name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
+        if name not in _LOOPBACK:
+            raise RefusedError("AccessDenied", f"this sandbox answers on loopback only, not as {host!r}", 403)
+        if "origin" in request.headers:
+            raise RefusedError("AccessDenied", "this sandbox does not answer web pages", 403)
+        key = request.scope.get("key", "") or request.headers.get("x-bgdeploy-key", "")
+        if not hmac.compare_digest(key.encode(), self.access_key.encode()):
+            code = "InvalidClientTokenId" if request.protocol == "query" else "UnrecognizedClientException"
+            raise RefusedError(code, "The security token included in the request is invalid.", 403)
+
+    def _control(self, request: Request) -> Answer:
+        action = self.control.get(request.path.rpartition("/")[2])
+        if action is None:
+            raise RefusedError("NotFound", f"the sandbox has no {request.path}", 404)
+        return Answer(200, json.dumps(action()).encode(), {"Content-Type": "application/json"})
+
+    def _hardship(self, request: Request) -> None:
+        """Add the latency and the faults that this sandbox was started with."""
+        settings = self.world.settings
+        if settings.latency:
+            self.world.real.sleep(settings.latency)
+        for fault, rate in settings.faults.items():
+            if self._faults.random() >= rate:
+                continue
+            if fault == "reset":
+                raise ResetFault
+            if fault == "throttle":
+                raise RefusedError("ThrottlingException", "Rate exceeded")
+            raise RefusedError(
+                "InternalFailure", "The request processing has failed (an injected fault)", 500
+            )
+
+    # Who answers
+
+    def _answer(self, request: Request, environ: dict[str, Any]) -> Answer:
+        handler = self.handlers.get((request.service, request.operation))
+        if handler is None:
+            return self._moto(request, environ)
+        call = wire.parse(request)
+        with self.world.lock:
+            result = handler(call)
+            if isinstance(result, _Pass):
+                return self._moto(request, environ)
+        if isinstance(result, Deferred):
+            result = result.finish()
+        return wire.answer(request, call, result)
+
+    def _moto(self, request: Request, environ: dict[str, Any]) -> Answer:
+        with self.world.lock:
+            answer = self.world.moto.answer(environ | {"wsgi.input": io.BytesIO(request.body)})
+        if answer.headers.get("Content-Type", "").startswith("text/html") and request.service != "s3":
+            what = f"{request.service} {request.operation or request.method + ' ' + request.path}"
+            raise RefusedError("NotImplemented", f"{what} is not implemented in the sandbox", 501)
+        return answer
+
+    def _write(self, start_response: StartResponse, answer: Answer) -> Iterable[bytes]:
+        headers = {
+            name: value for name, value in answer.headers.items() if name.lower() not in {"date", "server"}
+        }
+        headers["Date"] = format_datetime(self.world.clock.now(), usegmt=True)
+        headers["Content-Length"] = headers.get("Content-Length", str(len(answer.body)))
+        start_response(f"{answer.status} {'OK' if answer.status < 400 else 'Error'}", list(headers.items()))
+        return [answer.body]
+
+
+def _request(environ: dict[str, Any]) -> Request:
+    headers = {
+        key[5:].replace("_", "-").lower(): str(value) for key, value in environ.items() if key[:5] == "HTTP_"
+    }
+    headers["content-type"] = environ.get("CONTENT_TYPE", "")
+    return Request(
+        environ["REQUEST_METHOD"],
+        environ["PATH_INFO"],
+        environ.get("QUERY_STRING", ""),
+        headers,
+        _body(environ),
+    )
+
+
+def _body(environ: dict[str, Any]) -> bytes:
+    stream = environ["wsgi.input"]
+    if environ.get("wsgi.input_terminated"):
+        return bytes(stream.read())
+    return bytes(stream.read(int(environ.get("CONTENT_LENGTH") or 0)))

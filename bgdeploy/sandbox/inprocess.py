@@ -1,0 +1,101 @@
+"""boto3 clients that talk to a WSGI application in this very process, without a socket.
+
+The parts ask each other and moto through them, so that nothing depends on anybody's insides.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from bgdeploy.sandbox.gateway import INSIDE
+
+Application = Callable[[dict[str, Any], Callable[..., Any]], Any]
+# An address and no name: S3 takes the first part of a name for the bucket's.
+_URL = "http://127.0.0.1:1"
+
+
+class InProcess:
+    """Makes clients of one application: `InProcess(app, key)("ecs", region="eu-west-1")`."""
+
+    def __init__(self, application: Application, access_key: str) -> None:
+        import boto3
+
+        self._application = application
+        self._session = boto3.Session(aws_access_key_id=access_key, aws_secret_access_key="inside")
+        self._lock = threading.Lock()
+        self._clients: dict[tuple[str, str], Any] = {}
+
+    def __call__(self, service: str, region: str = "us-east-1") -> Any:
+        with self._lock:
+            if (service, region) not in self._clients:
+                self._clients[service, region] = self._make(service, region)
+            return self._clients[service, region]
+
+    def _make(self, service: str, region: str) -> Any:
+        from botocore.config import Config
+
+        client = self._session.client(
+            service, region_name=region, endpoint_url=_URL, config=Config(retries={"total_max_attempts": 1})
+        )
+        client.meta.events.register("before-send.*.*", self._send)
+        return client
+
+    def _send(self, request: Any, **_: Any) -> Any:
+        from botocore.awsrequest import AWSResponse
+        from urllib3.response import HTTPResponse
+
+        said: dict[str, Any] = {}
+
+        def start_response(status: str, headers: list[tuple[str, str]], _exc_info: Any = None) -> None:
+            said["status"], said["headers"] = int(status.split()[0]), dict(headers)
+
+        body = b"".join(self._application(_environ(request), start_response))
+        raw = HTTPResponse(
+            body=io.BytesIO(body), headers=said["headers"], status=said["status"], preload_content=False
+        )
+        return AWSResponse(request.url, said["status"], said["headers"], raw)
+
+
+def _environ(request: Any) -> dict[str, Any]:
+    from urllib.parse import unquote
+
+    url = urlsplit(request.url)
+    body = request.body or b""
+    body = body.read() if hasattr(body, "read") else body
+    body = body.encode() if isinstance(body, str) else bytes(body)
+    headers = {
+        name: value.decode() if isinstance(value, bytes) else str(value)
+        for name, value in request.headers.items()
+    }
+    environ: dict[str, Any] = {
+        "REQUEST_METHOD": request.method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": unquote(url.path),
+        "QUERY_STRING": url.query,
+        "RAW_URI": url.path,
+        "SERVER_NAME": "127.0.0.1",
+        "SERVER_PORT": "1",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "REMOTE_ADDR": "127.0.0.1",
+        "wsgi.url_scheme": "http",
+        "wsgi.version": (1, 0),
+        "wsgi.input": io.BytesIO(body),
+        "wsgi.errors": io.StringIO(),
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+        "HTTP_HOST": "127.0.0.1:1",
+        "CONTENT_LENGTH": str(len(body)),
+        "CONTENT_TYPE": headers.get("Content-Type", ""),
+        INSIDE: True,
+    }
+    environ |= {
+        f"HTTP_{name.upper().replace('-', '_')}": value
+        for name, value in headers.items()
+        if name.lower() not in {"content-type", "content-length"}
+    }
+    return environ

@@ -1,0 +1,100 @@
+"""moto, as far as the sandbox leans on it: the only module that touches its insides.
+
+moto is pinned, because its insides move with almost every release; `check` says at start what has moved.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from bgdeploy.sandbox.wire import Answer
+from bgdeploy.sandbox.world import ACCOUNT
+
+# The managed policies are AWS's real ones and roles attach them; the machine images are of no use here.
+os.environ.setdefault("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
+os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
+
+
+@dataclass(frozen=True)
+class FunctionCode:
+    """A Lambda function, ready to be run."""
+
+    name: str
+    arn: str
+    handler: str
+    timeout: int  # AWS seconds
+    memory: int
+    environment: dict[str, str]
+    role: str
+    state: str
+    code: bytes  # the zip
+    sha: str
+
+
+class MotoBridge:
+    """moto's WSGI application, and the few things that its API does not tell."""
+
+    def __init__(self) -> None:
+        from moto.server import DomainDispatcherApplication, create_backend_app
+
+        self._app = DomainDispatcherApplication(create_backend_app)
+        self.check()
+
+    def check(self) -> None:
+        """Raise RuntimeError when moto is not built as this module expects."""
+        from moto.core.base_backend import BackendDict
+        from moto.backends import get_backend
+
+        if not isinstance(get_backend("lambda"), BackendDict):
+            raise RuntimeError("moto has changed inside: install the version that setup.cfg pins")
+
+    def answer(self, environ: dict[str, Any]) -> Answer:
+        """Return moto's answer to a WSGI request."""
+        said: dict[str, Any] = {}
+
+        def start_response(status: str, headers: Iterable[tuple[str, str]], _exc_info: Any = None) -> None:
+            said["status"] = int(status.split()[0])
+            said["headers"] = dict(headers)
+
+        chunks = self._app(environ, start_response)
+        try:
+            body = b"".join(chunks)
+        finally:
+            getattr(chunks, "close", lambda: None)()
+        return Answer(said["status"], body, said["headers"])
+
+    def function(self, name: str, region: str) -> FunctionCode | None:
+        """Return a Lambda function by its name or ARN, None when there is none such."""
+        from moto.backends import get_backend
+
+        short = name.partition(":function:")[2].partition(":")[0] if name.startswith("arn:") else name
+        try:
+            found: Any = get_backend("lambda")[ACCOUNT][region].get_function(short)
+        except Exception:  # moto raises its own UnknownFunctionException, in different places by version
+            return None
+        code = bytes(found.code_bytes)
+        return FunctionCode(
+            name=found.function_name,
+            arn=found.function_arn,
+            handler=found.handler,
+            timeout=int(found.timeout),
+            memory=int(found.memory_size),
+            environment=dict(found.environment_vars or {}),
+            role=found.role,
+            state=found.state,
+            code=code,
+            sha=hashlib.sha256(code).hexdigest(),
+        )
+
+    def reset(self) -> None:
+        """Forget everything."""
+        from moto.core.base_backend import reset_model_data
+        from moto.backends import loaded_backends
+
+        for _name, backends in loaded_backends():
+            backends.reset()
+        reset_model_data()
