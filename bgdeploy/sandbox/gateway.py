@@ -25,7 +25,7 @@ _LOOPBACK = {"127.0.0.1", "localhost", "[::1]"}
 INSIDE = "bgdeploy.inside"  # set in the environ of requests that come from this very process
 
 
-class ResetFault(ConnectionError):
+class ResetFaultError(ConnectionError):
     """An injected fault: the connection ends without an answer."""
 
 
@@ -56,7 +56,7 @@ class Gateway:
             answer = self._answer(request, environ)
         except RefusedError as error:
             answer = wire.refusal(request, error)
-        except ResetFault:
+        except ResetFaultError:
             raise
         except Exception:
             log.exception("%s %s failed", request.service, request.operation)
@@ -94,7 +94,7 @@ class Gateway:
             if self._faults.random() >= rate:
                 continue
             if fault == "reset":
-                raise ResetFault
+                raise ResetFaultError
             if fault == "throttle":
                 raise RefusedError("ThrottlingException", "Rate exceeded")
             raise RefusedError(

@@ -46,8 +46,8 @@ class MotoBridge:
 
     def check(self) -> None:
         """Raise RuntimeError when moto is not built as this module expects."""
-        from moto.core.base_backend import BackendDict
         from moto.backends import get_backend
+        from moto.core.base_backend import BackendDict
 
         if not isinstance(get_backend("lambda"), BackendDict):
             raise RuntimeError("moto has changed inside: install the version that setup.cfg pins")
@@ -92,8 +92,8 @@ class MotoBridge:
 
     def reset(self) -> None:
         """Forget everything."""
-        from moto.core.base_backend import reset_model_data
         from moto.backends import loaded_backends
+        from moto.core.base_backend import reset_model_data
 
         for _name, backends in loaded_backends():
             backends.reset()

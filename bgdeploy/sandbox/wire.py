@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
@@ -91,7 +91,7 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-@lru_cache(maxsize=None)
+@cache
 def model(service: str) -> ServiceModel:
     """Return botocore's model of `service`."""
     return ServiceModel(Loader().load_service_model(service, "service-2"), service)
