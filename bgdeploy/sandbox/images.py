@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from bgdeploy.sandbox.ecr import Registry
 
 if TYPE_CHECKING:
     from bgdeploy.sandbox.world import Handler, World
@@ -39,7 +41,8 @@ class Image:
     rootfs: Path
     environment: Mapping[str, str]
     workdir: str  # absolute, inside the image
-    command: tuple[str, ...]  # entrypoint and command
+    entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
     ports: tuple[int, ...] = ()
 
     @property
@@ -68,7 +71,8 @@ def load(store: Path, digest: str) -> Image | None:
         rootfs=folder / "rootfs",
         environment=dict(pair.partition("=")[::2] for pair in config.get("Env", [])),
         workdir=config.get("WorkingDir") or "/",
-        command=(*config.get("Entrypoint", []), *config.get("Cmd", [])),
+        entrypoint=tuple(config.get("Entrypoint") or ()),
+        command=tuple(config.get("Cmd") or ()),
         ports=tuple(int(port.partition("/")[0]) for port in config.get("ExposedPorts", {})),
     )
 
@@ -79,10 +83,11 @@ class Images:
     def __init__(self, world: World) -> None:
         self._world = world
         self._store = world.settings.home / "images"
+        self._registry = Registry(world)
 
     @property
     def operations(self) -> Mapping[tuple[str, str], Handler]:
-        return {}
+        return self._registry.operations
 
     def tick(self) -> None:
         """Nothing becomes due: images only lie there."""
@@ -128,7 +133,7 @@ class Images:
             page.parent.mkdir(parents=True, exist_ok=True)
             page.write_text(_WELCOME, encoding="utf-8")
         base = BASES["httpd"]
-        return Image("sha256:" + "0" * 64, rootfs, base.environment, base.workdir, base.command, (80,))
+        return Image("sha256:" + "0" * 64, rootfs, base.environment, base.workdir, (), base.command, (80,))
 
 
 @dataclass(frozen=True)
@@ -151,8 +156,8 @@ BASES: Mapping[str, Base] = {
 }
 
 
-def program(image: Image, command: tuple[str, ...]) -> list[str]:
-    """Return the argv that runs `command` of `image` on this machine.
+def program(rootfs: Path, command: Sequence[str]) -> list[str]:
+    """Return the argv that runs `command` of the image whose files are in `rootfs` on this machine.
 
     What the image itself brings is run from its folder. `python` is the sandbox's own, `httpd-foreground` its web
     server; everything else is looked up on this machine's PATH.
@@ -164,6 +169,6 @@ def program(image: Image, command: tuple[str, ...]) -> list[str]:
         return [sys.executable, "-m", "bgdeploy.sandbox.httpd", *rest]
     if name in {"python", "python3"}:
         return [sys.executable, *rest]
-    if name.startswith("/") and inside(image.rootfs, name).is_file():
-        return [str(inside(image.rootfs, name)), *rest]
+    if name.startswith("/") and inside(rootfs, name).is_file():
+        return [str(inside(rootfs, name)), *rest]
     return [name, *rest]

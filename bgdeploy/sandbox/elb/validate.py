@@ -1,0 +1,83 @@
+"""What ELBv2 refuses and moto does not, in AWS's words. Functions of values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from bgdeploy.sandbox.world import RefusedError
+
+_MOST_GROUPS = 5  # of one forward action (aws-facts 7.1)
+
+
+def weights(actions: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """Return target group ARN → weight of the forward actions among `actions`."""
+    found: dict[str, int] = {}
+    for action in actions:
+        if action.get("Type") != "forward":
+            continue
+        groups = action.get("ForwardConfig", {}).get("TargetGroups", [])
+        found |= {group["TargetGroupArn"]: int(group.get("Weight", 1)) for group in groups}
+        if not groups and "TargetGroupArn" in action:
+            found[action["TargetGroupArn"]] = 1
+    return found
+
+
+def check_actions(
+    actions: Sequence[Mapping[str, Any]], known: Mapping[str, Sequence[str]], balancer: str
+) -> None:
+    """Refuse forward actions that AWS would. `known`: target group ARN → the load balancers it belongs to."""
+    forwards = weights(actions)
+    if len(forwards) > _MOST_GROUPS:
+        raise RefusedError(
+            "TooManyTargetGroupsException", f"An action can forward to at most {_MOST_GROUPS} target groups"
+        )
+    for arn, weight in forwards.items():
+        if arn not in known:
+            raise RefusedError("TargetGroupNotFoundException", "One or more target groups not found")
+        if not 0 <= weight <= 999:  # aws-facts 7.1
+            raise RefusedError("ValidationError", "Weight must be between 0 and 999")
+        if any(other != balancer for other in known[arn]):  # a target group belongs to one load balancer
+            message = (
+                f"The following target groups cannot be associated with more than one load balancer: {arn}"
+            )
+            raise RefusedError("TargetGroupAssociationLimitException", message)
+
+
+def check_port(listeners: Sequence[Mapping[str, Any]], port: int) -> None:
+    """Refuse a second listener on a port."""
+    if any(listener["Port"] == port for listener in listeners):
+        raise RefusedError(
+            "DuplicateListenerException", "A listener already exists on this port for this load balancer"
+        )
+
+
+def check_subnets(zones: Sequence[str], asked: int) -> None:
+    """Refuse a load balancer that does not stand in two zones."""
+    if asked < 2 or len(set(zones)) < 2:
+        raise RefusedError(
+            "ValidationError", "At least two subnets in two different Availability Zones must be specified"
+        )
+
+
+def echoed(listener: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a listener (or rule) as AWS describes it: one target group is told twice, several only in ForwardConfig.
+
+    Code that reads the action's own TargetGroupArn breaks on the second form, which CodeDeploy leaves (aws-facts 7.2).
+    """
+    key = "DefaultActions" if "DefaultActions" in listener else "Actions"
+    return {**listener, key: [_action(action) for action in listener.get(key, [])]}
+
+
+def _action(action: Mapping[str, Any]) -> dict[str, Any]:
+    if action.get("Type") != "forward":
+        return dict(action)
+    groups = [{"TargetGroupArn": arn, "Weight": weight} for arn, weight in weights([action]).items()]
+    plain = {name: value for name, value in action.items() if name not in {"TargetGroupArn", "ForwardConfig"}}
+    plain["ForwardConfig"] = {"TargetGroups": groups, "TargetGroupStickinessConfig": {"Enabled": False}}
+    return plain | ({"TargetGroupArn": groups[0]["TargetGroupArn"]} if len(groups) == 1 else {})
+
+
+def settings_of(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings by which two CreateTargetGroup requests are the same."""
+    return {name: value for name, value in params.items() if name not in {"Tags"}}
