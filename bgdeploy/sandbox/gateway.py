@@ -11,7 +11,7 @@ import json
 import logging
 import random
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.utils import format_datetime
 from typing import Any
 
@@ -22,7 +22,11 @@ from bgdeploy.sandbox.world import Deferred, Handler, RefusedError, World, _Pass
 log = logging.getLogger("bgdeploy.sandbox")
 StartResponse = Callable[..., Any]
 _LOOPBACK = {"127.0.0.1", "localhost", "[::1]"}
+CONTROL = "/_sandbox/"  # the paths of our own that no AWS service has
 INSIDE = "bgdeploy.inside"  # set in the environ of requests that come from this very process
+
+
+_MOTOS_OWN = ("/moto-api", "/favicon.ico", "/latest/")  # moto's controls and the metadata of EC2 machines
 
 
 class ResetFaultError(ConnectionError):
@@ -50,7 +54,7 @@ class Gateway:
         try:
             if outside:
                 self._guard(request)
-                if request.path.startswith("/_sandbox/"):
+                if request.path.startswith(CONTROL):
                     return self._write(start_response, self._control(request))
                 self._hardship(request)
             answer = self._answer(request, environ)
@@ -74,7 +78,8 @@ class Gateway:
             raise RefusedError("AccessDenied", f"this sandbox answers on loopback only, not as {host!r}", 403)
         if "origin" in request.headers:
             raise RefusedError("AccessDenied", "this sandbox does not answer web pages", 403)
-        key = request.scope.get("key", "") or request.headers.get("x-bgdeploy-key", "")
+        own = request.path.startswith(CONTROL)
+        key = request.headers.get("x-bgdeploy-key", "") if own else request.scope.get("key", "")
         if not hmac.compare_digest(key.encode(), self.access_key.encode()):
             code = "InvalidClientTokenId" if request.protocol == "query" else "UnrecognizedClientException"
             raise RefusedError(code, "The security token included in the request is invalid.", 403)
@@ -96,7 +101,7 @@ class Gateway:
             if fault == "reset":
                 raise ResetFaultError
             if fault == "throttle":
-                raise RefusedError("ThrottlingException", "Rate exceeded")
+                raise wire.throttled(request)
             raise RefusedError(
                 "InternalFailure", "The request processing has failed (an injected fault)", 500
             )
@@ -117,21 +122,34 @@ class Gateway:
         return wire.answer(request, call, result)
 
     def _moto(self, request: Request, environ: dict[str, Any]) -> Answer:
-        with self.world.lock:
-            answer = self.world.moto.answer(environ | {"wsgi.input": io.BytesIO(request.body)})
-        if answer.headers.get("Content-Type", "").startswith("text/html") and request.service != "s3":
-            what = f"{request.service} {request.operation or request.method + ' ' + request.path}"
-            raise RefusedError("NotImplemented", f"{what} is not implemented in the sandbox", 501)
+        what = f"{request.service} {request.operation or request.method + ' ' + request.path}"
+        missing = RefusedError("NotImplemented", f"{what} is not implemented in the sandbox", 501)
+        if request.path.startswith(_MOTOS_OWN):
+            raise missing
+        try:
+            with self.world.lock:
+                answer = self.world.moto.answer(environ | {"wsgi.input": io.BytesIO(request.body)})
+        except NotImplementedError:
+            raise missing from None
+        if answer.status >= 400 and answer.body.lstrip()[:9].lower() == b"<!doctype":
+            raise missing  # moto's web server says so, with a page for people
+        if request.service != "s3" and answer.headers.get("Content-Type", "").startswith("text"):
+            # The default of moto's web server, where moto itself gives no type.
+            kind = "application/x-amz-json-1.1" if "json" in request.protocol else "text/xml"
+            return replace(answer, headers={**answer.headers, "Content-Type": kind})
         return answer
 
     def _write(self, start_response: StartResponse, answer: Answer) -> Iterable[bytes]:
-        headers = {
-            name: value for name, value in answer.headers.items() if name.lower() not in {"date", "server"}
-        }
+        headers = {name: value for name, value in answer.headers.items() if not _unwanted(name.lower())}
         headers["Date"] = format_datetime(self.world.clock.now(), usegmt=True)
         headers["Content-Length"] = headers.get("Content-Length", str(len(answer.body)))
         start_response(f"{answer.status} {'OK' if answer.status < 400 else 'Error'}", list(headers.items()))
         return [answer.body]
+
+
+def _unwanted(name: str) -> bool:
+    """Return whether a header of an answer is replaced or, like moto's leave to web pages, left out."""
+    return name in {"date", "server"} or name.startswith("access-control-")
 
 
 def _request(environ: dict[str, Any]) -> Request:

@@ -74,9 +74,9 @@ def _environ(request: Any) -> dict[str, Any]:
     environ: dict[str, Any] = {
         "REQUEST_METHOD": request.method,
         "SCRIPT_NAME": "",
-        "PATH_INFO": unquote(url.path),
+        "PATH_INFO": unquote(url.path, "latin-1"),  # WSGI holds bytes in a str
         "QUERY_STRING": url.query,
-        "RAW_URI": url.path,
+        "RAW_URI": url.path + (f"?{url.query}" if url.query else ""),
         "SERVER_NAME": "127.0.0.1",
         "SERVER_PORT": "1",
         "SERVER_PROTOCOL": "HTTP/1.1",

@@ -9,6 +9,7 @@ import hashlib
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 from bgdeploy.sandbox.wire import Answer
@@ -17,6 +18,9 @@ from bgdeploy.sandbox.world import ACCOUNT
 # The managed policies are AWS's real ones and roles attach them; the machine images are of no use here.
 os.environ.setdefault("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
 os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
+
+
+_MODULES = {"lambda": "awslambda"}
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,13 @@ class MotoBridge:
         finally:
             getattr(chunks, "close", lambda: None)()
         return Answer(said["status"], body, said["headers"])
+
+    def warm(self, service: str) -> None:
+        """Import what moto needs to answer for `service`. Takes no lock: EC2 alone needs over a second."""
+        from moto.backends import get_backend
+
+        get_backend(service)
+        import_module(f"moto.{_MODULES.get(service, service)}.responses")
 
     def function(self, name: str, region: str) -> FunctionCode | None:
         """Return a Lambda function by its name or ARN, None when there is none such."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from importlib import import_module
 from typing import Any
 
 from werkzeug.serving import BaseWSGIServer, make_server
@@ -15,33 +16,41 @@ from bgdeploy.sandbox.engine import Engine
 from bgdeploy.sandbox.gateway import Gateway
 from bgdeploy.sandbox.inprocess import InProcess
 from bgdeploy.sandbox.moto_bridge import MotoBridge
+from bgdeploy.sandbox.reaper import Reaper
 from bgdeploy.sandbox.wire import Answer
 from bgdeploy.sandbox.world import Settings, World
 
 log = logging.getLogger("bgdeploy.sandbox")
 
 
-def build_world(settings: Settings, access_key: str, clock: Clock | None = None) -> tuple[World, Gateway]:
-    """Return a world with all its parts, and the gateway in front of it. `clock` is AWS's; tests may hold it."""
-    from bgdeploy.sandbox.alarms import Alarms
-    from bgdeploy.sandbox.codedeploy import CodeDeploy
-    from bgdeploy.sandbox.ecs import Ecs
-    from bgdeploy.sandbox.elb import Elb
-    from bgdeploy.sandbox.functions import Functions
-    from bgdeploy.sandbox.images import Images
-    from bgdeploy.sandbox.logs import Logs
+# Each part and its class, in the order in which they are built: a part may use those before it from the start.
+PARTS = {
+    "images": "Images",
+    "logs": "Logs",
+    "alarms": "Alarms",
+    "functions": "Functions",
+    "elb": "Elb",
+    "ecs": "Ecs",
+    "codedeploy": "CodeDeploy",
+}
 
+
+def build_world(
+    settings: Settings, access_key: str, clock: Clock | None = None, parts: Collection[str] = tuple(PARTS)
+) -> tuple[World, Gateway]:
+    """Return a world and the gateway in front of it.
+
+    `clock` is AWS's; tests may hold it. `parts` are the names of those that the world gets: without one of them, moto
+    answers in its place.
+    """
     real = SystemClock()
     world = World(settings, clock or FastClock(settings.speed, real), real, access_key=access_key)
     world.moto = MotoBridge()
+    world.reaper = Reaper()
     world.beneath = InProcess(_beneath(world), access_key)
-    world.images = Images(world)
-    world.logs = Logs(world)
-    world.alarms = Alarms(world)
-    world.functions = Functions(world)
-    world.elb = Elb(world)
-    world.ecs = Ecs(world)
-    world.codedeploy = CodeDeploy(world)
+    for name in (name for name in PARTS if name in parts):
+        module = import_module(f"bgdeploy.sandbox.{name}")
+        setattr(world, name, getattr(module, PARTS[name])(world))
     gateway = Gateway(world, access_key)
     world.client = InProcess(gateway, access_key)
     return world, gateway
@@ -105,7 +114,10 @@ class Server:
             "sts": "get_caller_identity",
         }
         for service, operation in calls.items():
+            if self.stopping.is_set():
+                return
             try:
+                self.world.moto.warm(service)
                 getattr(self.world.beneath(service), operation)()
             except Exception:
                 log.exception("warming %s failed", service)
@@ -148,13 +160,21 @@ def _close(world: World) -> None:
             part.close()
         except Exception:
             log.exception("%s did not close", type(part).__name__)
+    world.reaper.close()
 
 
 def _listen(application: Callable[..., Any], port: int) -> BaseWSGIServer:
     from moto.moto_server.werkzeug_app import MotoRequestHandler
 
     class Handler(MotoRequestHandler):  # type: ignore[misc]
-        protocol_version = "HTTP/1.1"  # clients keep their connections, which halves the time of a call
+        # Clients keep their connections, which halves the time of a call; the body is always read to its end.
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+        timeout = 120  # real seconds until a connection that nobody uses is closed
+
+        def send_header(self, keyword: str, value: str) -> None:
+            if (keyword, value) != ("Connection", "close"):  # werkzeug asks for it with every answer
+                super().send_header(keyword, value)
 
         def log_request(self, *_: Any) -> None:
             """Say nothing: the log is for what went wrong."""

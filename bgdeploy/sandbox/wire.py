@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
 
+from botocore.exceptions import DataNotFoundError
 from botocore.loaders import Loader
 from botocore.model import ListShape, MapShape, OperationModel, ServiceModel, Shape, StructureShape
 from botocore.validate import ParamValidator
@@ -187,7 +188,8 @@ def _from_form(form: Mapping[str, str], shape: Shape, prefix: str, *, ec2: bool)
     if isinstance(shape, ListShape):
         flat = ec2 or shape.serialization.get("flattened")
         stem = prefix if flat else _joined(prefix, shape.member.serialization.get("name", "member"))
-        return _numbered(form, shape.member, stem, ec2=ec2)
+        empty = [] if form.get(prefix) == "" else None  # how botocore writes a list of nothing
+        return _numbered(form, shape.member, stem, ec2=ec2) or empty
     if isinstance(shape, MapShape):
         entries = _numbered(form, _Entry(shape), _joined(prefix, "entry"), ec2=ec2)
         return {entry["key"]: entry["value"] for entry in entries} if entries else None
@@ -206,7 +208,8 @@ def _numbered(form: Mapping[str, str], member: Shape, stem: str, *, ec2: bool) -
     while any(
         key == f"{stem}.{len(items) + 1}" or key.startswith(f"{stem}.{len(items) + 1}.") for key in form
     ):
-        items.append(_from_form(form, member, f"{stem}.{len(items) + 1}", ec2=ec2) or "")
+        item = _from_form(form, member, f"{stem}.{len(items) + 1}", ec2=ec2)
+        items.append("" if item is None else item)
     return items or None
 
 
@@ -224,16 +227,24 @@ def _joined(prefix: str, name: str) -> str:
 
 
 def _scalar(value: Any, shape: Shape) -> Any:
+    """Return the value that was written; what cannot be read stays as it is, and the validator refuses it."""
+    try:
+        return _converted(value, shape)
+    except ValueError:
+        return value
+
+
+def _converted(value: Any, shape: Shape) -> Any:
     match shape.type_name:
         case "timestamp":
             return _time(value)
         case "blob":
             return base64.b64decode(value) if isinstance(value, str) else value
         case "integer" | "long" if isinstance(value, str):
-            return int(value) if re.fullmatch(r"-?\d+", value) else value
+            return int(value)
         case "float" | "double" if isinstance(value, str):
             return float(value)
-        case "boolean" if isinstance(value, str):
+        case "boolean" if value in ("true", "false"):
             return value == "true"
     return value
 
@@ -318,7 +329,9 @@ def _to_xml(value: Any, shape: Shape, name: str) -> str:
     if shape.type_name == "timestamp":
         return _aware(value).astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
     if shape.type_name == "boolean":
-        return "true" if value else "false"
+        return "true" if _checked(value, shape) else "false"
+    if shape.type_name == "blob":
+        return base64.b64encode(value).decode()
     return escape(str(_checked(value, shape)))
 
 
@@ -365,16 +378,17 @@ def _aware(value: datetime) -> datetime:
 
 def refusal(request: Request, error: RefusedError) -> Answer:
     """Return `error` in the shape that the request's protocol gives to errors."""
-    code, message = _code(request.service, error.code), error.message
-    status = error.status if error.status != 400 else _status(request.service, error.code)
-    ident = str(uuid.uuid4())
+    name, code, status = _names(request.service, error)
+    message, ident = error.message, str(uuid.uuid4())
     if request.protocol in {"json", "rest-json"}:
-        body = json.dumps({"__type": code, "message": message, "Message": message}).encode()
+        body = json.dumps({"__type": name, "message": message, "Message": message}).encode()
         headers = {
             "Content-Type": "application/x-amz-json-1.1",
-            "x-amzn-ErrorType": code,
+            "x-amzn-ErrorType": name,
             "x-amzn-RequestId": ident,
         }
+        if code != name:  # a service that spoke query before: its clients go by the code of then
+            headers["x-amzn-query-error"] = f"{code};Sender"
         return Answer(status, body, headers)
     inner = f"<Code>{escape(code)}</Code><Message>{escape(message)}</Message>"
     if request.protocol == "ec2":
@@ -386,19 +400,42 @@ def refusal(request: Request, error: RefusedError) -> Answer:
     return Answer(status, text.encode(), {"Content-Type": "text/xml", "x-amzn-RequestId": ident})
 
 
-def _code(service: str, code: str) -> str:
-    """Return the code as the service writes it: elbv2's shapes are called TargetGroupNotFoundException, its code not."""
-    shape = _error_shape(service, code)
-    return str(shape.metadata.get("error", {}).get("code", code)) if shape is not None else code
+def throttled(request: Request) -> RefusedError:
+    """Return the refusal of a call too many, as this service words it."""
+    code, status = _THROTTLING.get(request.service, ("ThrottlingException", 400))
+    if request.protocol == "query":
+        code = "Throttling"
+    return RefusedError(code, "Rate exceeded", status)
 
 
-def _status(service: str, code: str) -> int:
-    shape = _error_shape(service, code)
-    return int(shape.metadata.get("error", {}).get("httpStatusCode", 400)) if shape is not None else 400
+_THROTTLING = {
+    "ec2": ("RequestLimitExceeded", 503),
+    "s3": ("SlowDown", 503),
+    "lambda": ("TooManyRequestsException", 429),
+}
 
 
+def _names(service: str, error: RefusedError) -> tuple[str, str, int]:
+    """Return the name of the error's shape, its code, and its HTTP status.
+
+    The code may be another word than the shape's name: elbv2's shape TargetGroupNotFoundException is written
+    TargetGroupNotFound. Handlers may raise either.
+    """
+    shape = _error_shape(service, error.code)
+    if shape is None:
+        return error.code, error.code, error.status
+    written = shape.metadata.get("error", {})
+    status = error.status if error.status != 400 else int(written.get("httpStatusCode", 400))
+    return shape.name, str(written.get("code", shape.name)), status
+
+
+@cache
 def _error_shape(service: str, code: str) -> Shape | None:
     try:
-        return model(service).shape_for(code)
-    except Exception:  # botocore: NoShapeFoundError, or no such service: the code is written as it stands
+        shapes = model(service).error_shapes
+    except DataNotFoundError:  # a request for no service at all: its errors are written as they stand
         return None
+    for shape in shapes:
+        if code in (shape.name, shape.metadata.get("error", {}).get("code")):
+            return shape
+    return None

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from bgdeploy.sandbox.images import Images
     from bgdeploy.sandbox.logs import Logs
     from bgdeploy.sandbox.moto_bridge import MotoBridge
+    from bgdeploy.sandbox.reaper import Reaper
 
 ACCOUNT = "123456789012"
 
@@ -114,6 +115,7 @@ class World:
     endpoint: str = ""  # where the gateway listens, for the functions that call AWS
     access_key: str = ""  # what the gateway lets in
     moto: MotoBridge = field(init=False)
+    reaper: Reaper = field(init=False)
     images: Images = field(init=False)
     logs: Logs = field(init=False)
     alarms: Alarms = field(init=False)
@@ -124,5 +126,6 @@ class World:
 
     @property
     def parts(self) -> tuple[Part, ...]:
-        """Every part, in the order in which the engine lets them act: causes before effects."""
-        return (self.images, self.elb, self.ecs, self.logs, self.alarms, self.functions, self.codedeploy)
+        """Every part there is, in the order in which the engine lets them act: causes before effects."""
+        order = ("images", "elb", "ecs", "logs", "alarms", "functions", "codedeploy")
+        return tuple(getattr(self, name) for name in order if hasattr(self, name))
