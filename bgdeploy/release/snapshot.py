@@ -127,6 +127,7 @@ class Snapshot:
     alarms: tuple[Alarm, ...] = ()
     rollback: Deployment | None = None    # the deployment that rolls this one back, once there is one
     rollback_events: tuple[Event, ...] = ()
+    trouble: tuple[str, ...] = ()         # why green did not come up, kept when green is gone
     superseded_by: str = ""               # what is live by now, when a later deployment has replaced this one's outcome
 
     def event(self, name: str) -> Event | None:

@@ -1,0 +1,140 @@
+"""What made a release fail, in sentences with what was measured, and what to do about it. Pure."""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from bgdeploy.names import Names
+from bgdeploy.release.changes import alarm_verdict
+from bgdeploy.release.phase import HELD, failed_event, new_version
+from bgdeploy.release.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from bgdeploy.release.checks import CheckResult, ChecksState
+
+
+class Kind(str, Enum):
+    """What made it end."""
+
+    LIVE = "live"
+    UNVERIFIED = "unverified"  # CodeDeploy says it succeeded, what is really live says otherwise
+    CHECK_FAILED = "check failed"
+    CHECKS_UNREACHABLE = "checks unreachable"
+    HOOK_FAILED = "hook failed"
+    HOOK_SILENT = "hook silent"
+    ALARM = "alarm"
+    INSTALL_FAILED = "install failed"
+    APPROVAL_EXPIRED = "approval expired"
+    STOPPED = "stopped"
+    FAILED = "failed"
+    GAVE_UP = "gave up waiting"
+    DETACHED = "detached"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+Cause = tuple[Kind, tuple[str, ...]]
+
+
+def cause(snapshot: Snapshot, checks: ChecksState | None) -> Cause:
+    """Return what made the deployment fail, and sentences that say so with what was measured."""
+    deployment = snapshot.deployment
+    said = (f"{deployment.error_code}: {deployment.error_message}",) if deployment.error_code else ()
+    at = failed_event(snapshot)
+    if deployment.error_code == "ALARM_ACTIVE":
+        return Kind.ALARM, _alarms(snapshot)
+    if "waiting for a notification to continue" in deployment.error_message:
+        return Kind.APPROVAL_EXPIRED, said
+    if deployment.error_code == "MANUAL_STOP":
+        return Kind.STOPPED, (*said, "CloudTrail's StopDeployment event says who stopped it")
+    if "waiting for a status callback" in deployment.error_message:
+        return Kind.HOOK_SILENT, (*said, _hook_log(snapshot))
+    if at and at.name == HELD:
+        return _held(snapshot, checks, said)
+    if deployment.error_code == "HOOK_EXECUTION_FAILURE":
+        return Kind.HOOK_FAILED, (*said, *_event_message(snapshot))
+    if at and at.name == "Install":
+        return Kind.INSTALL_FAILED, (*said, *_trouble(snapshot))
+    return Kind.FAILED, (*said, *_event_message(snapshot)) or ("CodeDeploy gave no reason",)
+
+
+def _held(snapshot: Snapshot, checks: ChecksState | None, said: tuple[str, ...]) -> Cause:
+    """The deployment failed while the hook held it: whose answer was that?"""
+    stage = checks.stage if checks else "idle"
+    if checks and stage == "failed":
+        return Kind.CHECK_FAILED, tuple(check_failure(r) for r in checks.results if r.passed is False) or said
+    if checks and stage == "unreachable":
+        return Kind.CHECKS_UNREACHABLE, _unreachable(snapshot, checks)
+    owner = checks.owner if checks and stage == "elsewhere" else ""
+    whose = (f"the checks were run by {owner}: its output says which failed",) if owner else ()
+    return Kind.HOOK_FAILED, (*said, *_event_message(snapshot), *whose, _hook_log(snapshot))
+
+
+def check_failure(result: CheckResult) -> str:
+    """Return a failed check as a sentence: which, what it wanted, what it got."""
+    tries = "1 attempt" if result.attempts == 1 else f"{result.attempts} attempts"
+    asked = f"{result.request}, {tries} in {result.seconds:.0f} s"
+    return f'check "{result.name}" wanted {result.wanted}, got {result.got} ({asked})'
+
+
+def _unreachable(snapshot: Snapshot, checks: ChecksState) -> tuple[str, ...]:
+    door = snapshot.test.url if snapshot.test else "the test listener"
+    got = next(
+        (result.got for result in checks.results if result.passed is False and result.got), "no answer"
+    )
+    return (
+        f"the checks could not reach {door}: {got}",
+        "that says nothing about the application: this machine is not let in",
+    )
+
+
+def _alarms(snapshot: Snapshot) -> tuple[str, ...]:
+    """The message names the alarms; by now their state may have changed again."""
+    message = snapshot.deployment.error_message
+    named = re.findall(r"[^\s<>]+", message.partition("Activated alarms:")[2])
+    known = {alarm.name: alarm for alarm in snapshot.alarms}
+    names = named or [alarm.name for alarm in snapshot.alarms if alarm.state == "ALARM"]
+    if not names:
+        return (f"{snapshot.deployment.error_code}: {message}",)
+    lines = []
+    for name in names:
+        alarm = known.get(name)
+        went_off = alarm is not None and alarm.state == "ALARM"
+        verdict = alarm_verdict(alarm) if alarm and went_off else ""
+        reason = alarm.reason if alarm and went_off else ""
+        told = ": ".join(part for part in (verdict, reason) if part) or "it has recovered since"
+        lines.append(f"alarm {name} went off: {told}")
+    return tuple(lines)
+
+
+def _event_message(snapshot: Snapshot) -> tuple[str, ...]:
+    at = failed_event(snapshot)
+    return (f"{at.name}: {at.message}",) if at and at.message else ()
+
+
+def _trouble(snapshot: Snapshot) -> tuple[str, ...]:
+    return snapshot.trouble[:3]
+
+
+def _hook_log(snapshot: Snapshot) -> str:
+    return f"the hook's own log is in the log group {Names(snapshot.target.group).hook_log_group}"
+
+
+def next_steps(snapshot: Snapshot, kind: Kind) -> tuple[str, ...]:
+    version = new_version(snapshot) or "VERSION"
+    again = f"bgdeploy release {version}"
+    return {
+        Kind.CHECKS_UNREACHABLE: (
+            "add this machine's address to load_balancer.test.allow in config/base.yaml",
+            "bgdeploy provision",
+            again,
+        ),
+        Kind.CHECK_FAILED: (f"mend {version} or the check, then {again}",),
+        Kind.ALARM: ("bgdeploy status", f"when the alarm is OK again: {again}"),
+        Kind.INSTALL_FAILED: (f"aws logs tail {snapshot.target.log_group}", again),
+        Kind.HOOK_FAILED: (f"aws logs tail {Names(snapshot.target.group).hook_log_group}", again),
+        Kind.HOOK_SILENT: (f"aws logs tail {Names(snapshot.target.group).hook_log_group}", again),
+    }.get(kind, (again,))

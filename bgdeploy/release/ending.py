@@ -1,0 +1,281 @@
+"""How a release ended, why, what is live now, and what to type next. Pure: it judges what was read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from bgdeploy.errors import Exit
+from bgdeploy.release.cause import Kind, cause, next_steps
+from bgdeploy.release.phase import (
+    Phase,
+    failed_event,
+    length,
+    new_version,
+    old_version,
+    phase,
+    shares,
+    wait,
+)
+from bgdeploy.release.snapshot import Listener, Side, Snapshot
+
+if TYPE_CHECKING:
+    from bgdeploy.release.checks import ChecksState
+
+
+@dataclass(frozen=True)
+class Page:
+    """What production answered to one request."""
+
+    url: str
+    status: int | None
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Live:
+    """What answers at a listener."""
+
+    listener: str  # "production" or "test"
+    url: str
+    side: str
+    version: str
+    percent: int
+
+
+@dataclass(frozen=True)
+class Ending:
+    """The end of a release, or of watching it."""
+
+    kind: Kind
+    exit: Exit
+    headline: str
+    deployment: str
+    version: str
+    why: tuple[str, ...] = ()
+    live: tuple[Live, ...] = ()
+    green: str = ""  # what became of the new tasks
+    next: tuple[str, ...] = ()
+    event: str = ""  # the lifecycle event in which it failed
+    rollback: str = ""  # the deployment that rolled it back
+    verified: bool = True  # False: what is really live is not what CodeDeploy says
+    seconds: float = 0.0  # from the deployment's creation to its end, or until now
+
+    @property
+    def good(self) -> bool:
+        """Tell whether everything that was asked for has come true."""
+        return self.exit is Exit.DONE
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the ending as plain data, for programs."""
+        return {**asdict(self), "kind": self.kind.value, "exit": int(self.exit)}
+
+
+def ending(
+    snapshot: Snapshot,
+    checks: ChecksState | None = None,
+    *,
+    page: Page | None = None,
+) -> Ending:
+    """Return how a settled deployment ended: exit 0, 4 or 5, by what is really live."""
+    if phase(snapshot) in {Phase.FINISHED, Phase.SHIFTED}:
+        return _success(snapshot, page)
+    return _failure(snapshot, checks, page)
+
+
+def gave_up(snapshot: Snapshot | None, deployment_id: str, why: str) -> Ending:
+    """Return the end of a watching that took too long: exit 6, the deployment goes on."""
+    return _left(snapshot, deployment_id, Kind.GAVE_UP, Exit.GAVE_UP_WAITING, f"gave up waiting: {why}")
+
+
+def detached(snapshot: Snapshot | None, deployment_id: str) -> Ending:
+    """Return the end of a watching that somebody interrupted: exit 130, the deployment goes on."""
+    return _left(snapshot, deployment_id, Kind.DETACHED, Exit.INTERRUPTED, "stopped watching")
+
+
+def _left(snapshot: Snapshot | None, deployment_id: str, kind: Kind, status: Exit, headline: str) -> Ending:
+    where = f"it was {phase(snapshot)}" if snapshot else "nothing is known of it yet"
+    return Ending(
+        kind=kind,
+        exit=status,
+        headline=f"{headline}; deployment {deployment_id} goes on ({where})",
+        deployment=deployment_id,
+        version=new_version(snapshot) if snapshot else "",
+        live=live(snapshot) if snapshot else (),
+        next=(f"bgdeploy watch {deployment_id}",),
+        seconds=_seconds(snapshot) if snapshot else 0.0,
+    )
+
+
+# Success
+
+
+def _success(snapshot: Snapshot, page: Page | None) -> Ending:
+    version = new_version(snapshot) or "the new version"
+    problems = problems_with(snapshot, "green", page)
+    took = length(_seconds(snapshot))
+    if snapshot.superseded_by:
+        return _ending(
+            snapshot,
+            Kind.LIVE,
+            Exit.DONE,
+            f"{version} went live after {took}; {snapshot.superseded_by} is live now",
+        )
+    if problems:
+        headline = f"CodeDeploy says that {version} is live, but it could not be verified"
+        return _ending(
+            snapshot, Kind.UNVERIFIED, Exit.NEEDS_A_PERSON, headline, problems, ("bgdeploy status",)
+        )
+    headline = f"{version} is live and verified after {took}"
+    waiting = wait(snapshot)
+    if waiting is None:
+        return _ending(snapshot, Kind.LIVE, Exit.DONE, headline, _answered(page))
+    kept = f"blue {old_version(snapshot)} is kept until {waiting.until:%H:%M:%SZ}: until then a rollback is instant"
+    following = (f"bgdeploy watch {snapshot.deployment.id}", "bgdeploy stop", "bgdeploy promote")
+    return _ending(snapshot, Kind.LIVE, Exit.DONE, headline, (kept, *_answered(page)), following)
+
+
+def _answered(page: Page | None) -> tuple[str, ...]:
+    if page is None:
+        return ()
+    if page.status is None:
+        return (f"{page.url} cannot be reached from here ({page.error}), so its answer is unknown",)
+    return (f"{page.url} answers {page.status}",)
+
+
+# Failure
+
+
+def _failure(snapshot: Snapshot, checks: ChecksState | None, page: Page | None) -> Ending:
+    kind, why = cause(snapshot, checks)
+    where = phase(snapshot)
+    at = failed_event(snapshot)
+    version = new_version(snapshot) or "the new version"
+    failed = (
+        f"{version} {_verb(kind)}" + (f" at {at.name}" if at else "") + f" after {length(_seconds(snapshot))}"
+    )
+    problems = problems_with(snapshot, "blue", page)
+    if where is Phase.ROLLBACK_FAILED:
+        return _needs_a_person(
+            snapshot, kind, f"{failed}, and the rollback failed", (*why, _rollback_error(snapshot))
+        )
+    if where is Phase.ROLLING_BACK:
+        return _needs_a_person(snapshot, kind, f"{failed}; the rollback is not over", why)
+    if problems and not snapshot.superseded_by:
+        wrong = _needs_a_person(snapshot, kind, f"{failed}; production is not what it was", (*why, *problems))
+        return replace(wrong, verified=False)
+    leftover = _leftover(snapshot)
+    if where is not Phase.ROLLED_BACK and leftover:
+        return _needs_a_person(snapshot, kind, f"{failed}, and nothing was rolled back", (*why, leftover))
+    stands = snapshot.superseded_by or old_version(snapshot) or "the previous version"
+    rolled = "rolled back: " if where is Phase.ROLLED_BACK else ""
+    headline = f"{rolled}{failed}; production is on {stands}"
+    return _ending(snapshot, kind, Exit.ROLLED_BACK, headline, why, next_steps(snapshot, kind))
+
+
+def _needs_a_person(snapshot: Snapshot, kind: Kind, headline: str, why: tuple[str, ...]) -> Ending:
+    steps = ("bgdeploy status", *next_steps(snapshot, kind))
+    return _ending(snapshot, kind, Exit.NEEDS_A_PERSON, headline, why, steps)
+
+
+def _verb(kind: Kind) -> str:
+    return {
+        Kind.STOPPED: "was stopped",
+        Kind.ALARM: "was stopped by an alarm",
+        Kind.CHECKS_UNREACHABLE: "could not be checked",
+        Kind.HOOK_SILENT: "was never answered for",
+        Kind.APPROVAL_EXPIRED: "was never promoted",
+    }.get(kind, "failed")
+
+
+def _leftover(snapshot: Snapshot) -> str:
+    green = snapshot.side("green")
+    if green is None or green.status == "DRAINING":
+        return ""
+    return (
+        f"green {green.version} still runs beside production ({green.running} tasks): "
+        "the next release replaces it, or CodeDeploy's console removes it"
+    )
+
+
+def _rollback_error(snapshot: Snapshot) -> str:
+    rollback = snapshot.rollback
+    if rollback is None:
+        return ""
+    said = f": {rollback.error_code}: {rollback.error_message}" if rollback.error_code else ""
+    return f"rollback deployment {rollback.id} ended {rollback.status}{said}"
+
+
+# What is really live
+
+
+def live(snapshot: Snapshot) -> tuple[Live, ...]:
+    """Return what answers at each listener."""
+    doors: Mapping[str, Listener | None] = {"production": snapshot.production, "test": snapshot.test}
+    return tuple(
+        Live(name, door.url, share.side or "", share.version, share.percent)
+        for name, door in doors.items()
+        if door
+        for share in shares(door, snapshot)
+        if share.percent
+    )
+
+
+def problems_with(snapshot: Snapshot, expected: Side, page: Page | None = None) -> tuple[str, ...]:
+    """Return in what way production is not `expected`: the PRIMARY task set and the listener must agree."""
+    found = []
+    primary, door = snapshot.primary, snapshot.production
+    wanted = snapshot.side(expected)
+    if primary is None:
+        found.append("the service has no PRIMARY task set")
+    elif wanted is None or primary.id != wanted.id:
+        found.append(f"the PRIMARY task set is {primary.side} {primary.version}, not {expected}")
+    if primary and door and door.weights.get(primary.target_group, 0) != sum(door.weights.values()):
+        given = ", ".join(f"{group} {weight}" for group, weight in door.weights.items())
+        found.append(f"the production listener's weights are {given}, not all on {primary.target_group}")
+    if page and page.status is not None and page.status >= 500:
+        found.append(f"{page.url} answers {page.status}, which is not < 500")
+    return tuple(found)
+
+
+def _ending(
+    snapshot: Snapshot,
+    kind: Kind,
+    status: Exit,
+    headline: str,
+    why: tuple[str, ...] = (),
+    following: tuple[str, ...] = (),
+) -> Ending:
+    at = failed_event(snapshot)
+    green = snapshot.side("green")
+    return Ending(
+        kind=kind,
+        exit=status,
+        headline=headline,
+        deployment=snapshot.deployment.id,
+        version=new_version(snapshot),
+        why=tuple(line for line in why if line),
+        live=live(snapshot),
+        green=_green(green.running, green.healthy, green.status) if green else "",
+        next=tuple(dict.fromkeys(following)),
+        event=at.name if at else "",
+        rollback=snapshot.deployment.rollback_id or "",
+        seconds=_seconds(snapshot),
+    )
+
+
+def _green(running: int, healthy: int, status: str) -> str:
+    if status == "DRAINING":
+        return f"draining, {running} tasks left"
+    return f"{running} tasks run, {healthy} healthy"
+
+
+def _seconds(snapshot: Snapshot) -> float:
+    """From the deployment's creation to its end. While blue is kept that is the last event's end."""
+    deployment = snapshot.deployment
+    end = deployment.completed or snapshot.at
+    if phase(snapshot) is Phase.SHIFTED:
+        end = max((event.end for event in snapshot.events if event.end), default=end)
+    return max(end - deployment.created, timedelta()).total_seconds()

@@ -1,0 +1,62 @@
+"""Answers of AWS's that are young enough to be used again, and a ceiling on how many are asked for in a minute."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from bgdeploy.clock import Clock
+
+T = TypeVar("T")
+
+# A watching makes at most 40 calls a minute: 24 polls, as `watch` paces them, and these besides. Whatever the
+# number of tasks: several watchers and the rest of the account share AWS's request limits.
+BESIDES_POLLS = 16
+_MINUTE = 60.0
+
+
+class Recent:
+    """What was read when, by key."""
+
+    def __init__(self, clock: Clock, ceiling: int = BESIDES_POLLS) -> None:
+        self._clock = clock
+        self._ceiling = ceiling
+        self._answers: dict[str, Any] = {}
+        self._read_at: dict[str, float] = {}
+        self._calls: deque[float] = deque()
+        self._expired: set[str] = set()
+
+    def get(self, key: str, call: Callable[[], T], max_age: float, *, cost: int = 1, leave: int = 0) -> T:
+        """Return the answer kept under `key`, asked for again when it is older than `max_age` seconds or expired.
+
+        An old answer is used on while `cost` more calls would leave fewer than `leave` of this minute's.
+        """
+        if key in self._answers and not (self._due(key, max_age) and self._affordable(cost + leave)):
+            return cast(T, self._answers[key])
+        return self.put(key, call, cost=cost)
+
+    def put(self, key: str, call: Callable[[], T], *, cost: int = 1) -> T:
+        """Return a new answer, whatever the ceiling says, and keep it under `key`."""
+        self._calls.extend([self._clock.monotonic()] * cost)
+        answer = call()
+        self._answers[key] = answer
+        self._read_at[key] = self._clock.monotonic()
+        self._expired.discard(key)
+        return answer
+
+    def expire(self, *keys: str) -> None:
+        """Mark answers as outdated: they are asked for again as soon as the ceiling lets them."""
+        self._expired.update(keys)
+
+    def read_at(self, key: str) -> float:
+        """Return the monotonic time at which `key` was read, long ago when it never was."""
+        return self._read_at.get(key, float("-inf"))
+
+    def _due(self, key: str, max_age: float) -> bool:
+        return key in self._expired or self._clock.monotonic() - self._read_at[key] >= max_age
+
+    def _affordable(self, cost: int) -> bool:
+        while self._calls and self._calls[0] <= self._clock.monotonic() - _MINUTE:
+            self._calls.popleft()
+        return len(self._calls) + cost <= self._ceiling

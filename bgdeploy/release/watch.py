@@ -1,0 +1,237 @@
+"""Follows a deployment, and the rollback that it may lead to, until it has ended: snapshot, phase, view, again."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from bgdeploy.aws import error_code, translated
+from bgdeploy.clock import Clock
+from bgdeploy.errors import BgdeployError
+from bgdeploy.release import operations
+from bgdeploy.release.changes import Change, Frame, changes, check_changes
+from bgdeploy.release.ending import Ending, Page, detached, ending, gave_up
+from bgdeploy.release.phase import length, phase, rollback_awaited, settled
+from bgdeploy.release.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from bgdeploy.aws import Aws
+    from bgdeploy.release.checks import ChecksState
+
+__all__ = ["Ending", "Frame", "Until", "follow"]
+
+Until = Literal["shifted", "finished"]
+
+# A poll every 2.5 to 2.8 s is 24 a minute at most, and shows what happened within 3 s. The view and the checks
+# get their turn more often: a verdict must not wait for a poll.
+_POLL, _JITTER, _ROUND = 2.5, 0.3, 0.5
+_ROLLBACK_PATIENCE = 60.0  # for rollbackInfo, which may lag the status (aws-facts 4.2)
+_STOP_PATIENCE = 10.0  # after a stop by hand that may not have asked for a rollback
+_BLIND_PATIENCE = 300.0  # for which AWS may throttle us or be out of reach
+_SECOND_LOOKS = 5  # at what is live, before it is called wrong: listeners and services lag a moment
+
+
+class Reads(Protocol):
+    """What this loop needs of `reader.Reader`."""
+
+    @property
+    def aws(self) -> Aws: ...
+
+    def read(self, deployment_id: str, *, fresh: bool = False) -> Snapshot: ...
+
+    def page(self) -> Page | None: ...
+
+
+class Attends(Protocol):
+    """Who runs the checks when the hook holds the deployment, in a thread of its own."""
+
+    @property
+    def state(self) -> ChecksState: ...
+
+    def attend(self, snapshot: Snapshot) -> None:
+        """Look at where the deployment is. Returns at once."""
+        ...
+
+
+Show = Callable[[Frame], None]
+
+
+def follow(
+    reader: Reads,
+    deployment_id: str,
+    *,
+    clock: Clock,
+    attendant: Attends | None = None,
+    until: Until = "finished",
+    timeout: float | None = None,
+    show: Show = lambda frame: None,
+) -> Ending:
+    """Follow a deployment until it has ended, and return how.
+
+    Asked to follow a rollback, it follows the deployment that is rolled back: that is the whole story. With `until`
+    "shifted" it ends when all traffic has moved; while blue is kept on, the deployment goes on. After `timeout`
+    seconds the ending says that it gave up (exit 6), after Ctrl-C that it detached (exit 130): the deployment goes
+    on in both. AWS's throttling and network troubles are shown and survived. Raises BgdeployError for a deployment
+    that does not exist; AWS's other refusals pass through.
+    """
+    watch = _Watch(reader, deployment_id, clock, attendant, until, show)
+    deadline = None if timeout is None else clock.monotonic() + timeout
+    poll_at = clock.monotonic()
+    try:
+        while True:
+            if clock.monotonic() < poll_at:
+                watch.between()
+            else:
+                poll_at = clock.monotonic() + _POLL + _JITTER * random.random()
+                if ended := watch.poll():
+                    return ended
+            if deadline is not None and clock.monotonic() >= deadline:
+                return gave_up(watch.snapshot, watch.deployment_id, f"{length(timeout or 0)} are over")
+            clock.sleep(_ROUND)
+    except KeyboardInterrupt:
+        return detached(watch.snapshot, watch.deployment_id)
+
+
+class _Watch:
+    """What the loop remembers from one round to the next."""
+
+    def __init__(
+        self,
+        reader: Reads,
+        deployment_id: str,
+        clock: Clock,
+        attendant: Attends | None,
+        until: Until,
+        show: Show,
+    ) -> None:
+        self.deployment_id = deployment_id
+        self.snapshot: Snapshot | None = None
+        self._reader = reader
+        self._clock = clock
+        self._attendant = attendant
+        self._until = until
+        self._show = show
+        self._began = clock.monotonic()
+        self._read_at = self._began
+        self._checks: ChecksState | None = None
+        self._settling_since: float | None = None
+        self._looks = 0
+        self._released: set[str] = set()
+        self._notice = ""
+
+    def poll(self) -> Ending | None:
+        """Read, show what changed, and return the ending when there is one."""
+        try:
+            return self._look()
+        except Exception as error:
+            return self._survive(error)
+
+    def _look(self) -> Ending | None:
+        before = self.snapshot
+        snapshot = self._read()
+        self._release_rollback(snapshot)
+        self.snapshot, self._read_at, self._notice = snapshot, self._clock.monotonic(), ""
+        self._round(changes(before, snapshot))
+        return self._ending(snapshot)
+
+    def between(self) -> None:
+        """Let the checks and the view have their turn between two polls."""
+        if self.snapshot is not None:
+            self._round(())
+
+    def _read(self) -> Snapshot:
+        snapshot = self._reader.read(self.deployment_id)
+        if snapshot.deployment.rolls_back and snapshot.deployment.rolls_back != self.deployment_id:
+            self.deployment_id = snapshot.deployment.rolls_back
+            return self._reader.read(self.deployment_id)
+        return snapshot
+
+    def _round(self, found: tuple[Change, ...]) -> None:
+        snapshot = self.snapshot
+        if snapshot is None:
+            return
+        if self._attendant:
+            self._attendant.attend(snapshot)
+            state = self._attendant.state
+            found += check_changes(self._checks, state, self._now(snapshot))
+            self._checks = state
+        now = self._now(snapshot)
+        elapsed = self._clock.monotonic() - self._began
+        self._show(Frame(snapshot, phase(snapshot), now, elapsed, found, self._checks, self._notice))
+
+    def _now(self, snapshot: Snapshot) -> Any:
+        """AWS's time, carried on since the snapshot was taken: nothing but its display depends on it."""
+        return snapshot.at + timedelta(seconds=self._clock.monotonic() - self._read_at)
+
+    def _ending(self, snapshot: Snapshot) -> Ending | None:
+        """Return the ending once nothing more will come, after a fresh look at what is really live."""
+        if not settled(snapshot, self._until, overdue=self._overdue(snapshot)):
+            return None
+        self.snapshot = fresh = self._reader.read(self.deployment_id, fresh=True)
+        self._round(changes(snapshot, fresh))
+        ended = ending(fresh, self._checks, page=self._reader.page())
+        self._looks += 1
+        return ended if ended.verified or self._looks >= _SECOND_LOOKS else None
+
+    def _overdue(self, snapshot: Snapshot) -> bool:
+        """Tell whether a rollback that should come has been waited for long enough."""
+        if not rollback_awaited(snapshot):
+            self._settling_since = None
+            return False
+        if self._settling_since is None:
+            self._settling_since = self._clock.monotonic()
+        by_hand_only = "DEPLOYMENT_STOP_ON_REQUEST" not in snapshot.deployment.rollback_on
+        stopped = snapshot.deployment.error_code == "MANUAL_STOP" and by_hand_only
+        patience = _STOP_PATIENCE if stopped else _ROLLBACK_PATIENCE
+        return self._clock.monotonic() - self._settling_since >= patience
+
+    def _release_rollback(self, snapshot: Snapshot) -> None:
+        """Let a rollback that waits for approval go on, once (aws-facts 4.2)."""
+        rollback = snapshot.rollback
+        if rollback and rollback.status == "Ready" and rollback.id not in self._released:
+            self._released.add(rollback.id)
+            try:
+                operations.go_on(self._reader.aws, rollback.id)
+            except BgdeployError:  # somebody else let it go on already
+                return
+
+    def _survive(self, error: Exception) -> Ending | None:
+        """Show an error that will pass, and give up when it does not; raise any other."""
+        notice = passing(error)
+        if notice is None:
+            raise error
+        blind = self._clock.monotonic() - self._read_at
+        if blind >= _BLIND_PATIENCE:
+            return gave_up(self.snapshot, self.deployment_id, f"{notice} for {length(blind)}")
+        self._notice = notice
+        self._round(())
+        return None
+
+
+_THROTTLING = {
+    "ThrottlingException",
+    "Throttling",
+    "ThrottledException",
+    "TooManyRequestsException",
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "RequestThrottledException",
+}
+
+
+def passing(error: Exception) -> str | None:
+    """Return a notice for an error of AWS's that will pass by itself, None for any other."""
+    from botocore import exceptions as b
+
+    if isinstance(error, b.ClientError):
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        if error_code(error) in _THROTTLING:
+            return "AWS is throttling us"
+        return f"AWS has trouble of its own ({error_code(error) or status})" if status >= 500 else None
+    if isinstance(error, (b.NoCredentialsError, b.CredentialRetrievalError, BgdeployError)):
+        return None
+    if isinstance(error, (b.ConnectionError, b.HTTPClientError)) and translated(error):
+        return "AWS cannot be reached"
+    return None

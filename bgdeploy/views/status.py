@@ -1,0 +1,74 @@
+"""What is live, as a page of text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from bgdeploy.release.changes import alarm_text
+from bgdeploy.views.theme import UNICODE, Glyphs, plain
+
+if TYPE_CHECKING:
+    from bgdeploy.release.status import DeploymentStatus, ListenerStatus, Status, TaskSetStatus
+
+
+def status(now: Status, signs: Glyphs = UNICODE) -> RenderableType:
+    """Return what answers at each listener, which tasks run, the alarms' states and what is in flight."""
+    lines = [Text(f"{now.stack}  {now.region}  service {now.service}", "title")]
+    lines += _listener("production", now.production, signs)
+    lines += _listener("test", now.test, signs)
+    for task_set in now.task_sets:
+        lines += _task_set(task_set, signs)
+    for alarm in now.alarms:
+        good = {"OK": True, "ALARM": False, "MISSING": False}.get(alarm.state)
+        lines.append(
+            _row("alarm").append_text(signs.mark(good)).append(f" {alarm.name}  {alarm_text(alarm)}")
+        )
+    lines += _deployment(now)
+    for line in lines:
+        line.plain = plain(line.plain, signs)
+    return Group(*lines)
+
+
+def _row(label: str) -> Text:
+    return Text(f"  {label:<12}")
+
+
+def _listener(name: str, listener: ListenerStatus | None, signs: Glyphs) -> Iterator[Text]:
+    if listener:
+        who = f" {signs.dot} ".join(f"{version} {percent}%" for version, percent in listener.versions.items())
+        yield _row(name).append(who or "nobody answers", "title").append(f"  {listener.url}", "faint")
+
+
+def _task_set(task_set: TaskSetStatus, signs: Glyphs) -> Iterator[Text]:
+    good = None if task_set.status == "DRAINING" else task_set.healthy >= task_set.desired
+    line = _row("tasks").append_text(signs.mark(good))
+    line.append(f" {task_set.version}  {task_set.status}  {task_set.running}/{task_set.desired} running, ")
+    line.append(f"{task_set.pending} pending, {task_set.healthy} healthy  ")
+    yield line.append(task_set.target_group, "faint")
+    for target in task_set.targets:
+        if target.reason:
+            yield _row("").append(f"  {target.id}:{target.port} {target.state}: {target.reason}", "faint")
+
+
+def _deployment(now: Status) -> Iterator[Text]:
+    if now.active:
+        yield _row("in flight").append(_told(now.active), "busy")
+        if now.active.until:
+            yield _row("").append(f"{now.active.wait} until {now.active.until:%H:%M:%SZ}")
+        yield _row("next").append(f"bgdeploy watch {now.active.id}")
+    elif now.last:
+        yield _row("last release").append(_told(now.last))
+        if now.last.error:
+            yield _row("").append(now.last.error, "faint")
+    else:
+        yield _row("last release").append("none yet: bgdeploy release VERSION")
+
+
+def _told(deployment: DeploymentStatus) -> str:
+    ended = f" at {deployment.completed:%Y-%m-%d %H:%M:%SZ}" if deployment.completed else ""
+    version = f"{deployment.version}  " if deployment.version else ""
+    return f"{version}{deployment.id}  {deployment.status}, {deployment.phase}{ended}"

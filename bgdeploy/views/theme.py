@@ -1,0 +1,75 @@
+"""Colours and glyphs, and what stands in for them where there are none. Colour never carries meaning alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.text import Text
+from rich.theme import Theme
+
+THEME = Theme(
+    {
+        "good": "green",
+        "bad": "bold red",
+        "warn": "yellow",
+        "busy": "cyan",
+        "faint": "dim",
+        "title": "bold",
+        "blue": "blue",
+        "green": "green",
+    },
+    inherit=True,
+)
+
+
+@dataclass(frozen=True)
+class Glyphs:
+    """The signs of one alphabet."""
+
+    good: str
+    bad: str
+    busy: str
+    idle: str
+    skipped: str
+    warn: str
+    arrow: str
+    dot: str
+    full: str
+    empty: str
+    rest: str  # ends a line that was cut
+
+    def mark(self, good: bool | None, *, running: bool = False) -> Text:
+        """Return the sign of an outcome: good, bad, or none yet."""
+        if good is None:
+            return Text(self.busy, "busy") if running else Text(self.idle, "faint")
+        return Text(self.good, "good") if good else Text(self.bad, "bad")
+
+
+UNICODE = Glyphs("✓", "✗", "●", "·", "-", "!", "→", "·", "█", "░", "…")
+ASCII = Glyphs("+", "x", "*", ".", "-", "!", "->", "|", "#", ".", "~")
+
+
+def console(*, stderr: bool = False, color: bool = True) -> Console:
+    """Return the console of stdout or stderr; rich itself honours NO_COLOR and a dumb terminal."""
+    return Console(stderr=stderr, no_color=not color, theme=THEME, highlight=False, emoji=False)
+
+
+def glyphs(console: Console) -> Glyphs:
+    """Return the signs that the console's encoding can show."""
+    return UNICODE if console.encoding.lower().replace("-", "").startswith("utf") else ASCII
+
+
+def plain(text: str, signs: Glyphs) -> str:
+    """Return `text` with nothing in it that the alphabet of `signs` lacks."""
+    if signs is not ASCII:
+        return text
+    return text.replace("·", "|").encode("ascii", "replace").decode("ascii")
+
+
+def fit(line: Text, width: int, signs: Glyphs) -> Text:
+    """Return `line` cut to `width` columns, with a sign that it was cut."""
+    if line.cell_len > width:
+        line.truncate(width - len(signs.rest))
+        line.append(signs.rest)
+    return line
