@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector, web
+from yarl import URL
 
 _HOP_BY_HOP = {
     "connection",
@@ -140,11 +141,10 @@ class Balancer:
             for ident in group.targets.keys() - named.keys():
                 _cancel(group.targets.pop(ident))
             for ident, each in named.items():
-                target = group.targets.get(ident)
-                if target is None:
-                    target = group.targets[ident] = Target(ident, each["host"], each["port"])
-                    target.checking = asyncio.create_task(self._check_forever(group, target))
-                target.draining = each["draining"]
+                if ident not in group.targets:
+                    fresh = group.targets[ident] = Target(ident, each["host"], each["port"])
+                    fresh.checking = asyncio.create_task(self._check_forever(group, fresh))
+                group.targets[ident].draining = each["draining"]
 
     # Listening
 
@@ -221,8 +221,6 @@ class Balancer:
         headers |= {"X-Forwarded-Proto": "http", "Host": request.headers.get("Host", "")}
         if body is not None and "Content-Length" in request.headers:
             headers["Content-Length"] = request.headers["Content-Length"]
-        from yarl import URL
-
         return self.client.request(
             request.method, URL(url, encoded=True), headers=headers, data=body, allow_redirects=False
         )

@@ -526,7 +526,8 @@ class Elb:
 def _covers(rule: Mapping[str, Any], port: int) -> bool:
     if rule["IpProtocol"] == "-1":
         return True
-    return rule["IpProtocol"] == "tcp" and rule.get("FromPort", 0) <= port <= rule.get("ToPort", 65535)
+    first, last = int(rule.get("FromPort", 0)), int(rule.get("ToPort", 65535))
+    return rule["IpProtocol"] == "tcp" and first <= port <= last
 
 
 def _region(arn: str) -> str:
