@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from email.utils import format_datetime
 from typing import Any
 
-from bgdeploy.sandbox import wire
+from bgdeploy.sandbox import parser, serializer
 from bgdeploy.sandbox.wire import Answer, Request
 from bgdeploy.sandbox.world import Deferred, Handler, RefusedError, World, _Pass
 
@@ -27,6 +27,9 @@ INSIDE = "bgdeploy.inside"  # set in the environ of requests that come from this
 
 
 _MOTOS_OWN = ("/moto-api", "/favicon.ico", "/latest/")  # moto's controls and the metadata of EC2 machines
+
+# What each protocol calls an access key that AWS does not know.
+_STRANGERS = {"query": "InvalidClientTokenId", "ec2": "AuthFailure", "rest-xml": "InvalidAccessKeyId"}
 
 
 class ResetFaultError(ConnectionError):
@@ -50,23 +53,27 @@ class Gateway:
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         request = _request(environ)
+        answer = self._answered(request, environ)
+        self._write(start_response, answer)
+        return [] if request.method == "HEAD" else [answer.body]
+
+    def _answered(self, request: Request, environ: dict[str, Any]) -> Answer:
         outside = not environ.get(INSIDE)
         try:
             if outside:
                 self._guard(request)
                 if request.path.startswith(CONTROL):
-                    return self._write(start_response, self._control(request))
+                    return self._control(request)
                 self._hardship(request)
-            answer = self._answer(request, environ)
+            return self._answer(request, environ)
         except RefusedError as error:
-            answer = wire.refusal(request, error)
+            return serializer.refusal(request, error)
         except ResetFaultError:
             raise
         except Exception:
             log.exception("%s %s failed", request.service, request.operation)
             text = f"the sandbox failed in {request.service} {request.operation}; its log has the traceback"
-            answer = wire.refusal(request, RefusedError("InternalFailure", text, 500))
-        return self._write(start_response, answer)
+            return serializer.refusal(request, RefusedError("InternalFailure", text, 500))
 
     # Who may come in
 
@@ -81,7 +88,7 @@ class Gateway:
         own = request.path.startswith(CONTROL)
         key = request.headers.get("x-bgdeploy-key", "") if own else request.scope.get("key", "")
         if not hmac.compare_digest(key.encode(), self.access_key.encode()):
-            code = "InvalidClientTokenId" if request.protocol == "query" else "UnrecognizedClientException"
+            code = _STRANGERS.get(request.protocol, "UnrecognizedClientException")
             raise RefusedError(code, "The security token included in the request is invalid.", 403)
 
     def _control(self, request: Request) -> Answer:
@@ -101,7 +108,7 @@ class Gateway:
             if fault == "reset":
                 raise ResetFaultError
             if fault == "throttle":
-                raise wire.throttled(request)
+                raise serializer.throttled(request)
             raise RefusedError(
                 "InternalFailure", "The request processing has failed (an injected fault)", 500
             )
@@ -112,14 +119,14 @@ class Gateway:
         handler = self.handlers.get((request.service, request.operation))
         if handler is None:
             return self._moto(request, environ)
-        call = wire.parse(request)
+        call = parser.parse(request)
         with self.world.lock:
             result = handler(call)
             if isinstance(result, _Pass):
                 return self._moto(request, environ)
         if isinstance(result, Deferred):
             result = result.finish()
-        return wire.answer(request, call, result)
+        return serializer.answer(request, call, result)
 
     def _moto(self, request: Request, environ: dict[str, Any]) -> Answer:
         what = f"{request.service} {request.operation or request.method + ' ' + request.path}"
@@ -139,12 +146,11 @@ class Gateway:
             return replace(answer, headers={**answer.headers, "Content-Type": kind})
         return answer
 
-    def _write(self, start_response: StartResponse, answer: Answer) -> Iterable[bytes]:
+    def _write(self, start_response: StartResponse, answer: Answer) -> None:
         headers = {name: value for name, value in answer.headers.items() if not _unwanted(name.lower())}
         headers["Date"] = format_datetime(self.world.clock.now(), usegmt=True)
         headers["Content-Length"] = headers.get("Content-Length", str(len(answer.body)))
         start_response(f"{answer.status} {'OK' if answer.status < 400 else 'Error'}", list(headers.items()))
-        return [answer.body]
 
 
 def _unwanted(name: str) -> bool:

@@ -38,9 +38,9 @@ class InProcess:
     def _make(self, service: str, region: str) -> Any:
         from botocore.config import Config
 
-        client = self._session.client(
-            service, region_name=region, endpoint_url=_URL, config=Config(retries={"total_max_attempts": 1})
-        )
+        once = Config(retries={"total_max_attempts": 1})
+        create: Callable[..., Any] = self._session.client  # its stubs know the services by literal name only
+        client = create(service, region_name=region, endpoint_url=_URL, config=once)
         client.meta.events.register("before-send.*.*", self._send)
         return client
 

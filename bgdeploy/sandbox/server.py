@@ -71,8 +71,9 @@ def _beneath(world: World) -> Callable[..., Any]:
 class Server:
     """A running sandbox: `endpoint` is where it answers, `access_key` what it lets in."""
 
-    def __init__(self, settings: Settings, port: int = 0) -> None:
+    def __init__(self, settings: Settings, port: int = 0, parts: Collection[str] = tuple(PARTS)) -> None:
         self.settings = settings
+        self._parts = parts
         self.access_key = "AKIA" + secrets.token_hex(20).upper()
         self.secret_key = secrets.token_urlsafe(30)
         self.stopping = threading.Event()
@@ -81,7 +82,7 @@ class Server:
         self._build()
 
     def _build(self) -> None:
-        self.world, self._gateway = build_world(self.settings, self.access_key)
+        self.world, self._gateway = build_world(self.settings, self.access_key, parts=self._parts)
         self.world.endpoint = self.endpoint
         self._gateway.control = {
             "ping": dict,
@@ -148,6 +149,7 @@ class Server:
 
     def close(self) -> None:
         """End the threads and processes of the sandbox."""
+        self.stopping.set()
         self._engine.stop()
         _close(self.world)
         self._socket.shutdown()
