@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,8 @@ from urllib.parse import urlsplit
 
 from bgdeploy.clock import Clock, SystemClock
 
-_PATIENCE = 60.0  # real seconds for a start or a stop
+_PATIENCE = 60.0  # real seconds for a start
+_GRACE = 5.0  # real seconds for a stop; then it is killed, and its reaper ends what it had started
 _STATE = "sandbox.json"
 
 
@@ -108,9 +109,11 @@ def stop(home: Path | None = None, *, clock: Clock | None = None) -> bool:
     running = find(home)
     if running is None:
         return False
-    _ask(running, "stop", method="POST")
-    if not _until(lambda: not _alive(running.pid), clock or SystemClock(), 15):
-        os.kill(running.pid, signal.SIGKILL)
+    with suppress(OSError, http.client.HTTPException):  # it may be gone before it has answered
+        _ask(running, "stop", method="POST")
+    if not _until(lambda: not _alive(running.pid), clock or SystemClock(), _GRACE):
+        with suppress(ProcessLookupError):
+            os.kill(running.pid, signal.SIGKILL)
     (Path(running.home) / _STATE).unlink(missing_ok=True)
     return True
 
@@ -228,11 +231,16 @@ def _ask(running: Running, what: str, method: str = "GET") -> dict[str, Any]:
     finally:
         connection.close()
     if answer.status != 200:
-        raise SandboxError(
-            f"the sandbox at {running.endpoint} refused {what}: {body.decode(errors='replace')}"
-        )
+        raise SandboxError(f"the sandbox at {running.endpoint} refused {what}: {_reason(body)}")
     result: dict[str, Any] = json.loads(body)
     return result
+
+
+def _reason(body: bytes) -> str:
+    try:
+        return str(json.loads(body)["error"])
+    except (ValueError, KeyError, TypeError):
+        return body.decode(errors="replace")
 
 
 def _alive(pid: int) -> bool:

@@ -67,13 +67,14 @@ class Gateway:
                 self._hardship(request)
             return self._answer(request, environ)
         except RefusedError as error:
-            return serializer.refusal(request, error)
+            return _refusal(request, error)
         except ResetFaultError:
             raise
         except Exception:
-            log.exception("%s %s failed", request.service, request.operation)
-            text = f"the sandbox failed in {request.service} {request.operation}; its log has the traceback"
-            return serializer.refusal(request, RefusedError("InternalFailure", text, 500))
+            what = f"{request.service} {request.operation}".strip() or request.path
+            log.exception("%s failed", what)
+            text = f"the sandbox failed in {what}; its log has the traceback"
+            return _refusal(request, RefusedError("InternalFailure", text, 500))
 
     # Who may come in
 
@@ -151,6 +152,13 @@ class Gateway:
         headers["Date"] = format_datetime(self.world.clock.now(), usegmt=True)
         headers["Content-Length"] = headers.get("Content-Length", str(len(answer.body)))
         start_response(f"{answer.status} {'OK' if answer.status < 400 else 'Error'}", list(headers.items()))
+
+
+def _refusal(request: Request, error: RefusedError) -> Answer:
+    if request.path.startswith(CONTROL):
+        said = json.dumps({"error": error.message}).encode()
+        return Answer(error.status, said, {"Content-Type": "application/json"})
+    return serializer.refusal(request, error)
 
 
 def _unwanted(name: str) -> bool:

@@ -20,6 +20,8 @@ os.environ.setdefault("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
 os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
 
 
+_MOVED = "moto has changed inside: install the version that setup.cfg pins"
+# The services whose module in moto is not called as botocore calls them.
 _MODULES = {"lambda": "awslambda"}
 
 
@@ -50,11 +52,14 @@ class MotoBridge:
 
     def check(self) -> None:
         """Raise RuntimeError when moto is not built as this module expects."""
-        from moto.backends import get_backend
-        from moto.core.base_backend import BackendDict
-
-        if not isinstance(get_backend("lambda"), BackendDict):
-            raise RuntimeError("moto has changed inside: install the version that setup.cfg pins")
+        try:
+            from moto.backends import get_backend
+            from moto.core.base_backend import BackendDict
+            from moto.core.model_instances import reset_model_data
+        except ImportError as error:
+            raise RuntimeError(f"{_MOVED}: {error}") from error
+        if not callable(get_backend) or not callable(reset_model_data) or not hasattr(BackendDict, "reset"):
+            raise RuntimeError(_MOVED)
 
     def answer(self, environ: dict[str, Any]) -> Answer:
         """Return moto's answer to a WSGI request."""
@@ -103,9 +108,8 @@ class MotoBridge:
 
     def reset(self) -> None:
         """Forget everything."""
-        from moto.backends import loaded_backends
-        from moto.core.base_backend import reset_model_data
+        from moto.core.base_backend import BackendDict
+        from moto.core.model_instances import reset_model_data
 
-        for _name, backends in loaded_backends():
-            backends.reset()
+        BackendDict.reset()
         reset_model_data()
