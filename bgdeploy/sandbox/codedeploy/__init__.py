@@ -1,8 +1,8 @@
 """CodeDeploy for Amazon ECS, whole: its API, and the engine that moves deployments through their lifecycle.
 
 `aws-facts` (the numbers in these comments are its sections) says how AWS behaves; what it leaves open is decided in
-`unverified`. From the inside out: `appspec`, `validate`, `configs`, `policy`, `groups` and `deployments` are pure; `run`
-drives one deployment along `lifecycle` or `rollback`; the `api_*` modules answer requests; this one ties them up.
+`unverified`. From the inside out: `appspec`, `validate`, `configs`, `policy`, `groups` and `deployments` are pure;
+`run` drives one deployment along `lifecycle` or `rollback`; the `api_*` modules answer requests; this ties them up.
 """
 
 from __future__ import annotations
@@ -33,11 +33,14 @@ _Operation = Callable[[Store, Mapping[str, Any], datetime], Members]
 
 
 class CodeDeploy:
-    """The part of the world that is CodeDeploy."""
+    """The part of the world that is CodeDeploy. Its `ports` are the world's other parts unless others are given."""
 
-    def __init__(self, world: World, unverified: Unverified | None = None) -> None:
+    def __init__(
+        self, world: World, unverified: Unverified | None = None, ports: Ports | None = None
+    ) -> None:
         self._world = world
         self._unverified = unverified or Unverified()
+        self._given_ports = ports
         self._stores: dict[str, Store] = {}
         self._runs: dict[str, Run] = {}
         self._apis = (
@@ -73,6 +76,8 @@ class CodeDeploy:
     @cached_property
     def _ports(self) -> Ports:
         """The other parts, which exist once the world is complete."""
+        if self._given_ports is not None:
+            return self._given_ports
         world = self._world
         roles = RoleReader(world.client)
         return Ports(
