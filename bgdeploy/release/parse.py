@@ -107,19 +107,19 @@ def labels(target: Raw | None) -> dict[str, Side]:
     return known
 
 
-def side(raw: Raw, deployment_id: str, known: Mapping[str, Side]) -> Side | None:
+def side(raw: Raw, deployment: Deployment, known: Mapping[str, Side]) -> Side | None:
     """Return the side of a task set in a deployment; None when it belongs to another deployment.
 
     CodeDeploy writes the deployment's id into the set that it makes (aws-facts 6.2); a rollback makes none, so
-    this holds through a rollback as well.
+    this holds through a rollback as well. Where no label says which set is blue, it is the PRIMARY one; but once
+    green is known and the deployment is over, a PRIMARY set that is neither came later.
     """
     if raw["id"] in known:
         return known[raw["id"]]
-    if raw.get("externalId") == deployment_id:
+    if raw.get("externalId") == deployment.id:
         return "green"
-    if "blue" not in known.values() and raw.get("status") == "PRIMARY":
-        return "blue"
-    return None
+    blue_is_known = "blue" in known.values() or (deployment.over and "green" in known.values())
+    return "blue" if raw.get("status") == "PRIMARY" and not blue_is_known else None
 
 
 def task_set(raw: Raw, which: Side, version: str) -> TaskSet:

@@ -101,7 +101,9 @@ class Reader:
         )
         gist = (statuses, sets, traffic)
         old, self._gist = self._gist or gist, gist
-        if fresh or statuses != old[0]:
+        if fresh:
+            self._recent.forget("service", "listeners", "alarms")
+        if statuses != old[0]:
             self._recent.expire("service", "listeners", "alarms")
         if sets != old[1]:
             self._recent.expire("service")

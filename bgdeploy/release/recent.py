@@ -49,6 +49,11 @@ class Recent:
         """Mark answers as outdated: they are asked for again as soon as the ceiling lets them."""
         self._expired.update(keys)
 
+    def forget(self, *keys: str) -> None:
+        """Drop answers: they are asked for again whatever the ceiling says."""
+        for key in keys:
+            self._answers.pop(key, None)
+
     def read_at(self, key: str) -> float:
         """Return the monotonic time at which `key` was read, long ago when it never was."""
         return self._read_at.get(key, float("-inf"))

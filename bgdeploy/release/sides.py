@@ -46,7 +46,7 @@ class Sides:
         known = parse.labels(seen.target)
         found, superseded = [], ""
         for raw in service.get("taskSets") or ():
-            which = parse.side(raw, deployment.id, known)
+            which = parse.side(raw, deployment, known)
             if which:
                 found.append(
                     self._watched(parse.task_set(raw, which, self.version(raw["taskDefinition"])), seen)
