@@ -2,105 +2,135 @@
 
 from __future__ import annotations
 
-import fnmatch
-import json
-import operator
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import zip_longest
 from typing import Any
 
-Matches = Callable[[str], "Mapping[str, Any] | None"]
+from bgdeploy.sandbox.conditions import (
+    REGEX,
+    VALUE,
+    PatternError,
+    condition,
+    number,
+    regular,
+    unquoted,
+)
+from bgdeploy.sandbox.selectors import extracted, json_selector, selected
+
+__all__ = ["Pattern", "PatternError", "compiled", "value_of"]
+
+Match = Callable[[str], "Mapping[str, Any] | None"]
 
 
-class PatternError(ValueError):
-    """A filter pattern that CloudWatch Logs would refuse."""
+@dataclass(frozen=True)
+class Pattern:
+    """A filter pattern, ready to be held against lines."""
+
+    match: Match
+    kind: str  # words | fields | json: only the latter two have values to publish
+    regexes: int  # how many %…% it has
+    selectors: tuple[str, ...] = ()  # the `$.a.b` that a JSON pattern names
+
+    def __call__(self, line: str) -> Mapping[str, Any] | None:
+        """Return None for a line that does not match, else its fields: none for words, "$" for a JSON document."""
+        return self.match(line)
+
+    def values(self, fields: Mapping[str, Any]) -> dict[str, str]:
+        """Return what TestMetricFilter shows of a match: every field, or every selector's value."""
+        if self.kind == "json":
+            return {
+                name: text for name in self.selectors if (text := extracted(fields["$"], name)) is not None
+            }
+        return {f"${name}": str(value) for name, value in fields.items()}
 
 
 @lru_cache(maxsize=512)
-def compiled(pattern: str) -> Matches:
-    """Return the function that tells whether a line matches `pattern`, and what its fields were.
-
-    It returns None for a line that does not match, else the named fields (none for words). Raises PatternError.
-    """
+def compiled(pattern: str) -> Pattern:
+    """Return the pattern that `pattern` describes. Raises PatternError."""
     text = pattern.strip()
     if len(pattern) > 1024:
         raise PatternError("a filter pattern has at most 1024 characters")
+    regexes = len(re.findall(REGEX, re.sub(r'"(?:[^"\\]|\\.)*"', "", text)))
+    if regexes > 2:  # aws-facts 9.1
+        raise PatternError("a filter pattern has at most 2 regular expressions")
     if text.startswith("{") and text.endswith("}"):
-        return _json(text[1:-1])
+        match, selectors = json_selector(text[1:-1].strip())
+        return Pattern(match, "json", regexes, selectors)
     if text.startswith("[") and text.endswith("]"):
-        return _fields(text[1:-1])
-    return _words(pattern)
+        return Pattern(_fields(text[1:-1]), "fields", regexes)
+    return Pattern(_words(text), "words", regexes)
+
+
+def value_of(reference: str, fields: Mapping[str, Any]) -> float | None:
+    """Return the number a metric transformation publishes: a constant, or the field that `$name` selects."""
+    if not reference.startswith("$"):
+        return _float(number(reference))
+    if "$" in fields:
+        found = selected(fields["$"], reference)
+        return _float(number(found[0])) if len(found) == 1 else None
+    return _float(number(fields.get(reference[1:])))
+
+
+def _float(value: float | None) -> float | None:
+    try:
+        return None if value is None else float(value)
+    except OverflowError:
+        return None
 
 
 # Words: all plain ones, none of the excluded, and one of the optional if there are any
 
 _WORD = re.compile(
-    r'(?P<sign>[?-]?)(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|%(?P<regex>[^%]+)%|(?P<bare>[^\s"]+))\s*'
+    rf'(?P<sign>[?-]?)(?:(?P<quoted>"(?:[^"\\]|\\.)*")|(?P<regex>{REGEX})|(?P<bare>[^\s"]+))\s*'
 )
 
 
-def _words(pattern: str) -> Matches:
+def _words(text: str) -> Match:
     must: list[Callable[[str], bool]] = []
     may: list[Callable[[str], bool]] = []
-    text, at = pattern.strip(), 0
+    at = 0
     while at < len(text):
         found = _WORD.match(text, at)
         if not found:
             raise PatternError("Invalid character(s) in term")
         at = found.end()
-        test = _term(found)
-        if found["sign"] == "?":
-            may.append(test)
-        else:
-            must.append(_negated(test) if found["sign"] == "-" else test)
+        (may if found["sign"] == "?" else must).append(_term(found))
 
-    def matches(line: str) -> Mapping[str, Any] | None:
-        good = all(test(line) for test in must)
-        # Beside a plain word the optional ones change nothing: AWS ignores them there.
-        return {} if good and (bool(must) or not may or any(test(line) for test in may)) else None
+    def match(line: str) -> Mapping[str, Any] | None:
+        # Beside a plain or an excluded word the optional ones change nothing: AWS ignores them there.
+        tests, enough = (must, all) if must or not may else (may, any)
+        return {} if enough(test(line) for test in tests) else None
 
-    return matches
+    return match
 
 
 def _term(found: re.Match[str]) -> Callable[[str], bool]:
+    test = _plain_term(found)
+    return (lambda line: not test(line)) if found["sign"] == "-" else test
+
+
+def _plain_term(found: re.Match[str]) -> Callable[[str], bool]:
     if found["regex"] is not None:
-        try:
-            return _bool(re.compile(found["regex"]).search)
-        except re.error as error:
-            raise PatternError(f"Invalid regular expression: {error}") from None
+        search = regular(found["regex"])
+        return lambda line: search(line) is not None
     if found["quoted"] is not None:
-        return _contains(re.sub(r"\\(.)", r"\1", found["quoted"]))
-    if not re.fullmatch(r"\w+", found["bare"]):
-        raise PatternError(f"Invalid character(s) in term '{found['bare']}'")  # anything else must be quoted
-    return _contains(found["bare"])
-
-
-def _bool(search: Callable[[str], Any]) -> Callable[[str], bool]:
-    return lambda line: search(line) is not None
-
-
-def _contains(text: str) -> Callable[[str], bool]:
-    return lambda line: text in line
-
-
-def _negated(test: Callable[[str], bool]) -> Callable[[str], bool]:
-    return lambda line: not test(line)
+        phrase = unquoted(found["quoted"])  # an exact substring, with its blanks
+        return lambda line: phrase in line
+    bare = found["bare"]
+    if not re.fullmatch(r"\w+", bare):  # anything else must be quoted
+        raise PatternError(f"Invalid character(s) in term '{bare}'")
+    return lambda line: bare in line
 
 
 # Fields: [ip, ..., status = 404 || status = 5*, size]
 
 _FIELD = re.compile(r'\[[^\]]*\]|"[^"]*"|\S+')
-_COMPARISON = re.compile(r'(?P<name>\w+)\s*(?P<sign>!=|<=|>=|=|<|>)\s*(?P<value>"[^"]*"|%[^%]+%|[^\s"]+)')
-_SIGNS: Mapping[str, Callable[[float, float], bool]] = {
-    "=": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    ">": operator.gt,
-    "<=": operator.le,
-    ">=": operator.ge,
-}
+_COMPARISON = re.compile(rf"(?P<name>\w+)\s*(?P<sign>!=|<=|>=|=|<|>)\s*(?P<value>{VALUE})")
+_COLUMN = re.compile(rf'(?:"(?:[^"\\]|\\.)*"|{REGEX}|[^,"%]|%)+')
+_OPERATOR = re.compile(rf'("(?:[^"\\]|\\.)*"|{REGEX})|(&&|\|\|)')
 
 
 @dataclass(frozen=True)
@@ -111,182 +141,67 @@ class _Column:
     test: Callable[[str], bool]
 
 
-def _fields(inside: str) -> Matches:
-    columns = [_column(part.strip()) for part in _split_columns(inside)]
-    gaps = [number for number, column in enumerate(columns) if column.name == "..."]
-    if not columns or len(gaps) > 1:
+def _fields(inside: str) -> Match:
+    columns = [_column(part.strip()) for part in _COLUMN.findall(inside)]
+    gaps = [place for place, column in enumerate(columns) if column.name == "..."]
+    if not columns or len(gaps) > 1 or _COLUMN.sub("", inside) != "," * (len(columns) - 1):
         raise PatternError("Invalid space-delimited pattern")
 
-    def matches(line: str) -> Mapping[str, Any] | None:
+    def match(line: str) -> Mapping[str, Any] | None:
         values = [_bare(field) for field in _FIELD.findall(line)]
-        chosen = _aligned(columns, gaps, values)
-        if chosen is None or not all(column.test(value) for column, value in chosen):
+        aligned = _aligned(columns, gaps, len(values))
+        if aligned is None or not all(c.test(v) for c, v in zip_longest(aligned, values) if c):
             return None
-        return {column.name: value for column, value in chosen}
+        return {c.name if c else str(at): v for at, (c, v) in enumerate(zip(aligned, values, strict=True), 1)}
 
-    return matches
+    return match
 
 
-def _aligned(columns: list[_Column], gaps: list[int], values: list[str]) -> list[tuple[_Column, str]] | None:
-    """Return each column with its field; the columns must cover the whole line (aws-facts 9.1)."""
+def _aligned(columns: list[_Column], gaps: list[int], fields: int) -> list[_Column | None] | None:
+    """Return the column of each field, None for those under the dots; None when they do not cover the line.
+
+    The columns must cover the whole line (aws-facts 9.1).
+    """
     if not gaps:
-        return list(zip(columns, values, strict=True)) if len(columns) == len(values) else None
+        return list(columns) if len(columns) == fields else None
     before, after = columns[: gaps[0]], columns[gaps[0] + 1 :]
-    if len(before) + len(after) > len(values):
-        return None
-    tail = values[len(values) - len(after) :]
-    return list(zip(before, values, strict=False)) + list(zip(after, tail, strict=True))
-
-
-def _split_columns(inside: str) -> list[str]:
-    return re.findall(r'(?:"[^"]*"|[^,"])+', inside)
+    unnamed = fields - len(before) - len(after)
+    return [*before, *[None] * unnamed, *after] if unnamed >= 0 else None
 
 
 def _column(text: str) -> _Column:
     if text == "..." or re.fullmatch(r"\w+", text):
         return _Column(text, lambda _value: True)
-    ors = [[_comparison(one) for one in part.split("&&")] for part in text.split("||")]
+    ors = [[_comparison(one) for one in ands] for ands in _split(text)]
     names = {name for ands in ors for name, _ in ands}
     if len(names) != 1:
         raise PatternError(f"Invalid condition '{text}'")
     return _Column(names.pop(), lambda value: any(all(test(value) for _, test in ands) for ands in ors))
 
 
-def _comparison(text: str) -> tuple[str, Callable[[str], bool]]:
+def _split(text: str) -> list[list[str]]:
+    """Return the comparisons of a condition, those that || parts apart from each other, each list joined by &&."""
+    ors, start = [[""]], 0
+    for found in _OPERATOR.finditer(text):
+        if found[2] is None:  # quoted, or a regular expression
+            continue
+        ors[-1][-1] = text[start : found.start()]
+        start = found.end()
+        if found[2] == "||":
+            ors.append([""])
+        else:
+            ors[-1].append("")
+    ors[-1][-1] = text[start:]
+    return ors
+
+
+def _comparison(text: str) -> tuple[str, Callable[[Any], bool]]:
     found = _COMPARISON.fullmatch(text.strip())
     if not found:
         raise PatternError(f"Invalid condition '{text.strip()}'")
-    return found["name"], _compare(found["sign"], found["value"])
+    return found["name"], condition(found["sign"], found["value"])
 
 
 def _bare(field: str) -> str:
-    return field[1:-1] if field[:1] in {"[", '"'} and len(field) > 1 else field
-
-
-def _compare(sign: str, wanted: str) -> Callable[[Any], bool]:
-    """Return the test of one comparison: numbers as numbers, text with `*` as a wildcard."""
-    text = wanted.strip('"')
-    number = _number(text)
-
-    def test(value: Any) -> bool:
-        mine = _number(value)
-        if number is not None and mine is not None:
-            return _SIGNS[sign](mine, number)
-        if sign not in {"=", "!="}:
-            return False
-        shown = str(value).lower() if isinstance(value, bool) else str(value)
-        return fnmatch.fnmatchcase(shown, re.sub(r"[\[?]", lambda m: f"[{m.group()}]", text)) == (sign == "=")
-
-    return test
-
-
-def _number(value: Any) -> float | None:
-    if isinstance(value, bool):
-        return None
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return None
-
-
-# JSON: { ($.status = 404 && $.path = "/a*") || $.error IS NULL }
-
-_TOKEN = re.compile(
-    r"\s*(?:(?P<op>&&|\|\||\(|\))|(?P<path>\$[\w.\[\]-]*)\s*(?:(?P<sign>!=|<=|>=|=|<|>)\s*"
-    r'(?P<value>"[^"]*"|[^\s()&|]+)|(?P<word>IS\s+(?:NULL|TRUE|FALSE)|NOT\s+EXISTS)))\s*'
-)
-_MISSING = object()
-
-
-def _json(inside: str) -> Matches:
-    tokens: list[re.Match[str]] = []
-    at = 0
-    while at < len(inside.strip()):
-        found = _TOKEN.match(inside.strip(), at)
-        if not found or found.end() == at:
-            raise PatternError("Invalid JSON selector")
-        tokens.append(found)
-        at = found.end()
-    test, rest = _or(tokens)
-    if rest:
-        raise PatternError("Invalid JSON selector")
-
-    def matches(line: str) -> Mapping[str, Any] | None:
-        try:
-            document = json.loads(line)
-        except ValueError:
-            return None
-        return {"$": document} if test(document) else None
-
-    return matches
-
-
-Tokens = list["re.Match[str]"]
-Test = Callable[[Any], bool]
-
-
-def _or(tokens: Tokens) -> tuple[Test, Tokens]:
-    first, tokens = _and(tokens)
-    tests = [first]
-    while tokens and tokens[0]["op"] == "||":
-        test, tokens = _and(tokens[1:])
-        tests.append(test)
-    return (lambda document: any(test(document) for test in tests)), tokens
-
-
-def _and(tokens: Tokens) -> tuple[Test, Tokens]:
-    first, tokens = _one(tokens)
-    tests = [first]
-    while tokens and tokens[0]["op"] == "&&":
-        test, tokens = _one(tokens[1:])
-        tests.append(test)
-    return (lambda document: all(test(document) for test in tests)), tokens
-
-
-def _one(tokens: Tokens) -> tuple[Test, Tokens]:
-    if not tokens:
-        raise PatternError("Invalid JSON selector")
-    head, rest = tokens[0], tokens[1:]
-    if head["op"] == "(":
-        test, rest = _or(rest)
-        if not rest or rest[0]["op"] != ")":
-            raise PatternError("Invalid JSON selector")
-        return test, rest[1:]
-    if head["path"] is None:
-        raise PatternError("Invalid JSON selector")
-    path = head["path"]
-    if head["word"]:
-        return _worded(path, " ".join(head["word"].split())), rest
-    compare = _compare(head["sign"], head["value"])
-
-    def test_value(document: Any) -> bool:
-        value = selected(document, path)
-        return value is not _MISSING and value is not None and compare(value)
-
-    return test_value, rest
-
-
-def _worded(path: str, word: str) -> Test:
-    wanted: Mapping[str, Any] = {"IS NULL": None, "IS TRUE": True, "IS FALSE": False, "NOT EXISTS": _MISSING}
-    return lambda document: selected(document, path) is wanted[word]
-
-
-def selected(document: Any, path: str) -> Any:
-    """Return what `$.a.b[0]` selects of a document; a private mark when there is nothing there."""
-    for step in re.findall(r"[\w-]+|\[\d+\]", path[1:]):
-        if step.startswith("[") and isinstance(document, list) and int(step[1:-1]) < len(document):
-            document = document[int(step[1:-1])]
-        elif isinstance(document, dict) and step in document:
-            document = document[step]
-        else:
-            return _MISSING
-    return document
-
-
-def value_of(reference: str, fields: Mapping[str, Any]) -> float | None:
-    """Return the number a metric transformation publishes: a constant, or the field that `$name` selects."""
-    if not reference.startswith("$"):
-        return _number(reference)
-    if "$" in fields:
-        return _number(selected(fields["$"], reference))
-    return _number(fields.get(reference[1:]))
+    ends = field[:1] + field[-1:]
+    return field[1:-1] if len(field) > 1 and ends in {"[]", '""'} else field
