@@ -13,7 +13,6 @@ from typing import Any
 
 from bgdeploy.clock import Clock
 from bgdeploy.release.snapshot import Snapshot
-from tests import deployments as d
 
 _GROUP = "arn:aws:elasticloadbalancing:us-east-1:1:targetgroup/{}/0123456789abcdef"
 Answer = dict[str, Any]

@@ -132,7 +132,10 @@ def next_steps(snapshot: Snapshot, kind: Kind) -> tuple[str, ...]:
             "bgdeploy provision",
             again,
         ),
-        Kind.CHECK_FAILED: (f"mend {version} or the check, then {again}",),
+        Kind.CHECK_FAILED: (
+            f"mend the check, then {again}",
+            "or mend the application, and release it as another version",
+        ),
         Kind.ALARM: ("bgdeploy status", f"when the alarm is OK again: {again}"),
         Kind.INSTALL_FAILED: (f"aws logs tail {snapshot.target.log_group}", again),
         Kind.HOOK_FAILED: (f"aws logs tail {Names(snapshot.target.group).hook_log_group}", again),

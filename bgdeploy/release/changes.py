@@ -49,8 +49,8 @@ class Frame:
 
 
 def changes(before: Snapshot | None, after: Snapshot) -> tuple[Change, ...]:
-    """Return what happened between two snapshots of a deployment; all that has happened when there is no before."""
-    return (
+    """Return what happened between two snapshots of a deployment, by time; without a before, all that has."""
+    found = (
         *_deployment(before, after),
         *_events(before.events if before else (), after.events, after.at, "event"),
         *_tasks(before, after),
@@ -58,6 +58,7 @@ def changes(before: Snapshot | None, after: Snapshot) -> tuple[Change, ...]:
         *_alarms(before, after),
         *_rollback(before, after),
     )
+    return tuple(sorted(found, key=lambda change: change.at))
 
 
 def _deployment(before: Snapshot | None, after: Snapshot) -> Iterator[Change]:
@@ -81,6 +82,8 @@ def _status_change(new: Deployment, after: Snapshot) -> Change:
         waiting = wait(after)
         until = f" until {waiting.until:%H:%M:%SZ}" if waiting else ""
         text = f"Ready: waits for `bgdeploy promote`{until}"
+    elif new.status == "InProgress":
+        at = new.started or at
     return Change("deployment", new.id, text, at, good)
 
 

@@ -125,9 +125,9 @@ def _success(snapshot: Snapshot, page: Page | None) -> Ending:
         )
     if problems:
         headline = f"CodeDeploy says that {version} is live, but it could not be verified"
-        return _ending(
-            snapshot, Kind.UNVERIFIED, Exit.NEEDS_A_PERSON, headline, problems, ("bgdeploy status",)
-        )
+        steps = ("bgdeploy status",)
+        wrong = _ending(snapshot, Kind.UNVERIFIED, Exit.NEEDS_A_PERSON, headline, problems, steps)
+        return replace(wrong, verified=False)
     headline = f"{version} is live and verified after {took}"
     waiting = wait(snapshot)
     if waiting is None:
@@ -176,8 +176,10 @@ def _failure(snapshot: Snapshot, checks: ChecksState | None, page: Page | None) 
 
 
 def _needs_a_person(snapshot: Snapshot, kind: Kind, headline: str, why: tuple[str, ...]) -> Ending:
-    steps = ("bgdeploy status", *next_steps(snapshot, kind))
-    return _ending(snapshot, kind, Exit.NEEDS_A_PERSON, headline, why, steps)
+    """A full release of the old version is what leads back from anywhere (aws-facts 4.2)."""
+    old = old_version(snapshot)
+    back = (f"bgdeploy release {old}",) if old and ":" not in old else ()
+    return _ending(snapshot, kind, Exit.NEEDS_A_PERSON, headline, why, ("bgdeploy status", *back))
 
 
 def _verb(kind: Kind) -> str:
@@ -195,7 +197,7 @@ def _leftover(snapshot: Snapshot) -> str:
     if green is None or green.status == "DRAINING":
         return ""
     return (
-        f"green {green.version} still runs beside production ({green.running} tasks): "
+        f"green {green.version} still runs beside production ({_tasks(green.running)}): "
         "the next release replaces it, or CodeDeploy's console removes it"
     )
 
@@ -268,8 +270,12 @@ def _ending(
 
 def _green(running: int, healthy: int, status: str) -> str:
     if status == "DRAINING":
-        return f"draining, {running} tasks left"
-    return f"{running} tasks run, {healthy} healthy"
+        return f"draining, {_tasks(running)} left"
+    return f"{_tasks(running)}, {healthy} healthy"
+
+
+def _tasks(count: int) -> str:
+    return "1 task" if count == 1 else f"{count} tasks"
 
 
 def _seconds(snapshot: Snapshot) -> float:

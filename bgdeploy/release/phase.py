@@ -198,15 +198,15 @@ def wait(snapshot: Snapshot) -> Wait | None:
     where = phase(snapshot)
     held = snapshot.event(HELD)
     if where is Phase.CHECKING and held and held.start:
-        return Wait("the hook holds the deployment, for at most", held.start + EVENT_LIMIT)
+        return Wait("the hook holds the deployment", held.start + EVENT_LIMIT)
     if where is Phase.READY and snapshot.deployment.approval:
         # The pause comes after the test traffic's hook (aws-facts 2.2); nothing says when exactly.
         since = max((e.end for e in snapshot.events if e.end), default=snapshot.at)
-        return Wait("waits for `bgdeploy promote`, for", since + snapshot.deployment.approval)
+        return Wait("it waits for `bgdeploy promote`", since + snapshot.deployment.approval)
     if where is Phase.SHIFTED:
         # The wait begins right after the last event (aws-facts 2.1).
         since = max((e.end for e in snapshot.events if e.end), default=snapshot.at)
-        return Wait("blue is kept, and a rollback is instant, for", since + snapshot.deployment.keep_blue)
+        return Wait("blue is kept, a rollback is instant", since + snapshot.deployment.keep_blue)
     return None
 
 

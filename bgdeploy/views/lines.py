@@ -49,7 +49,7 @@ def _still(frame: Frame) -> str:
     parts = [f"still {frame.phase}"]
     waiting = wait(frame.snapshot)
     if waiting:
-        parts.append(f"{waiting.what} {length(waiting.until - frame.now)} more")
+        parts.append(f"{waiting.what}, {length(waiting.until - frame.now)} more at most")
     green = frame.snapshot.side("green")
     if green:
         parts.append(f"green {green.version} {tasks_text(green)}")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from rich.console import Console, Group, RenderableType
@@ -23,7 +25,7 @@ from bgdeploy.release.phase import (
     wait,
 )
 from bgdeploy.views.lines import Lines
-from bgdeploy.views.theme import UNICODE, Glyphs, fit, glyphs, plain
+from bgdeploy.views.theme import UNICODE, Glyphs, fit, glyphs, plain, printable
 
 if TYPE_CHECKING:
     from bgdeploy.release.changes import Frame
@@ -72,9 +74,16 @@ def _title(frame: Frame, signs: Glyphs) -> Text:
     versions = [version for version in (old_version(snapshot), new_version(snapshot)) if version]
     line.append(f" {signs.arrow} ".join(versions), "title")
     config = snapshot.deployment.config.removeprefix("CodeDeployDefault.ECS")
-    end = snapshot.deployment.completed if frame.phase is Phase.FINISHED else None
-    line.append(f"  {config}  {length((end or frame.now) - snapshot.deployment.created)}", "faint")
+    line.append(f"  {config}  {length(_end(frame) - snapshot.deployment.created)}", "faint")
     return line
+
+
+def _end(frame: Frame) -> datetime:
+    """Return when the story ended, now while it goes on."""
+    if frame.phase in {Phase.ROLLED_BACK, Phase.ROLLBACK_FAILED} and frame.snapshot.rollback:
+        return frame.snapshot.rollback.completed or frame.now
+    over = frame.phase in {Phase.FINISHED, Phase.FAILED, Phase.STOPPED}
+    return (frame.snapshot.deployment.completed if over else None) or frame.now
 
 
 _PHASES = {
@@ -126,8 +135,11 @@ def _listener(name: str, listener: Listener | None, frame: Frame, signs: Glyphs)
         filled += cells
         line.append((signs.full if share.side != "green" else signs.empty) * cells, share.side or "faint")
     line.append(" " * (_BAR - filled + 2))
-    line.append(f" {signs.dot} ".join(_share(share) for share in found) or "nobody answers")
-    line.append(f"  {listener.url}", "faint")
+    who = f" {signs.dot} ".join(_share(share) for share in found if share.percent)
+    line.append(who or "nobody answers")
+    # A load balancer's own name is long; half an address helps nobody.
+    if line.cell_len + len(listener.url) + 2 <= WIDTH:
+        line.append(f"  {listener.url}", "faint")
     yield line
 
 
@@ -212,7 +224,7 @@ def _alarms(frame: Frame, signs: Glyphs) -> Iterator[Text]:
 def _wait(frame: Frame) -> Iterator[Text]:
     waiting = wait(frame.snapshot)
     if waiting:
-        yield Text(f" {waiting.what} {length(waiting.until - frame.now)} more", "warn")
+        yield Text(f" {waiting.what}, {length(waiting.until - frame.now)} more at most", "warn")
 
 
 def _notice(frame: Frame, signs: Glyphs) -> Iterator[Text]:
@@ -228,8 +240,8 @@ def _notice(frame: Frame, signs: Glyphs) -> Iterator[Text]:
 def card(ending: Ending, signs: Glyphs = UNICODE) -> RenderableType:
     """Return the end of a release: what happened, why, what is live, and what to type next."""
     mark, style = _verdict(ending, signs)
-    lines = [Text(f"{mark} {ending.headline}", style)]
-    lines += _labelled("why", ending.why)
+    lines = [Text(line, style) for line in _wrapped(f"{mark} ", ending.headline)]
+    lines += _labelled("note" if ending.good else "why", ending.why)
     if ending.green and not ending.good:
         lines += _labelled("green", (ending.green,))
     for live in ending.live:
@@ -251,4 +263,21 @@ def _verdict(ending: Ending, signs: Glyphs) -> tuple[str, str]:
 
 
 def _labelled(label: str, lines: tuple[str, ...]) -> list[Text]:
-    return [Text(f"  {label if n == 0 else '':<9}{line}") for n, line in enumerate(lines)]
+    labels = [label, *[""] * len(lines)]
+    return [
+        Text(part)
+        for head, line in zip(labels, lines, strict=False)
+        for part in _wrapped(f"  {head:<9}", line)
+    ]
+
+
+def _wrapped(head: str, text: str) -> list[str]:
+    """Return `text` after `head`, folded under its own beginning; words stay whole, they may be URLs."""
+    return textwrap.wrap(
+        printable(text),
+        WIDTH,
+        initial_indent=head,
+        subsequent_indent=" " * len(head),
+        break_long_words=False,
+        break_on_hyphens=False,
+    ) or [head.rstrip()]

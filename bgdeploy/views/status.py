@@ -34,7 +34,7 @@ def status(now: Status, signs: Glyphs = UNICODE) -> RenderableType:
 
 
 def _row(label: str) -> Text:
-    return Text(f"  {label:<12}")
+    return Text(f"  {label:<14}")
 
 
 def _listener(name: str, listener: ListenerStatus | None, signs: Glyphs) -> Iterator[Text]:

@@ -60,11 +60,16 @@ def glyphs(console: Console) -> Glyphs:
     return UNICODE if console.encoding.lower().replace("-", "").startswith("utf") else ASCII
 
 
+def printable(text: str) -> str:
+    """Return `text` on one line and without control characters: applications and AWS may say anything."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
 def plain(text: str, signs: Glyphs) -> str:
-    """Return `text` with nothing in it that the alphabet of `signs` lacks."""
+    """Return printable `text` with nothing in it that the alphabet of `signs` lacks."""
     if signs is not ASCII:
-        return text
-    return text.replace("·", "|").encode("ascii", "replace").decode("ascii")
+        return printable(text)
+    return printable(text).replace("·", "|").encode("ascii", "replace").decode("ascii")
 
 
 def fit(line: Text, width: int, signs: Glyphs) -> Text:

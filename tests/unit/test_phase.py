@@ -75,7 +75,11 @@ def test_blue_is_kept_from_the_last_event_on() -> None:
 
 def test_the_linear_run_tells_each_change_once_and_in_order() -> None:
     snapshots = [d.linear(second) for second in range(0, 985, 3)]
-    told = [c for before, after in pairwise([None, *snapshots]) for c in changes(before, after)]
+    told = [
+        c
+        for before, after in zip([None, *snapshots], snapshots, strict=False)
+        for c in changes(before, after)
+    ]
     production = [c.text for c in told if c.subject == "production"]
     assert production[0] == "blue v1 100%"
     steps = [f"blue v1 {100 - n}% · green v2 {n}%" for n in range(10, 101, 10)]

@@ -1,0 +1,257 @@
+"""The board, the card, the lines and the status page, as people see them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+from bgdeploy.release.checks import CheckResult, ChecksState
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bgdeploy.release.changes import Frame, changes, check_changes
+from bgdeploy.release.ending import Ending, Page, detached, ending
+from bgdeploy.release.phase import phase
+from bgdeploy.release.snapshot import Alarm, Snapshot
+from bgdeploy.release.status import (
+    DeploymentStatus,
+    ListenerStatus,
+    Status,
+    TargetStatus,
+    TaskSetStatus,
+)
+from bgdeploy.views.lines import Lines
+from bgdeploy.views.release import board, card
+from bgdeploy.views.status import status
+from bgdeploy.views.theme import ASCII, UNICODE, Glyphs
+from tests import deployments as d
+from tests.golden import paper
+
+ALPHABETS = [pytest.param(UNICODE, "utf-8", id="unicode"), pytest.param(ASCII, "ascii", id="ascii")]
+HOOKS_FAILED = "The deployment failed because one or more of the lifecycle event validation functions failed."
+
+
+def _result(
+    name: str, passed: bool | None, wanted: str = "status 200", got: str = "status 200"
+) -> CheckResult:
+    return CheckResult(
+        name=name,
+        request=f"GET http://shop.example:8080/{name}",
+        passed=passed,
+        wanted=wanted,
+        got=got,
+        attempts=0 if passed is None else 3,
+        seconds=0.0 if passed is None else 4.2,
+    )
+
+
+RUNNING = ChecksState(
+    stage="running",
+    owner="ann@laptop",
+    results=(
+        _result("health", True),
+        _result("version", False, 'body.version = "v2"', '"v1"'),
+        _result("cart", None),
+    ),
+)
+FAILED = replace(RUNNING, stage="failed")
+
+
+def _frame(snapshot: Snapshot, checks: ChecksState | None = None, notice: str = "") -> Frame:
+    return Frame(
+        snapshot=snapshot,
+        phase=phase(snapshot),
+        now=snapshot.at + timedelta(seconds=2),
+        elapsed=(snapshot.at - d.T0).total_seconds(),
+        checks=checks,
+        notice=notice,
+    )
+
+
+def _held_and_failed() -> Snapshot:
+    failed = d.ended(
+        d.linear(130), "Failed", "AfterAllowTestTraffic", "HOOK_EXECUTION_FAILURE", HOOKS_FAILED, 135
+    )
+    return d.rolled_back(failed)
+
+
+def _ready() -> Snapshot:
+    snapshot = d.linear(139.4)
+    waiting = replace(snapshot.deployment, status="Ready", approval=timedelta(minutes=30))
+    return replace(snapshot, deployment=waiting)
+
+
+FRAMES = {
+    "created": _frame(d.linear(1)),
+    "installing": _frame(
+        replace(
+            d.linear(40),
+            task_sets=(
+                d.task_set("blue", "PRIMARY"),
+                replace(
+                    d.task_set("green", "ACTIVE", running=0),
+                    trouble=("a task stopped: Essential container in task exited; web exited with 1",),
+                ),
+            ),
+        )
+    ),
+    "checking": _frame(d.linear(130), RUNNING),
+    "ready": _frame(_ready()),
+    "shifting": _frame(d.linear(330), notice="AWS is throttling us"),
+    "shifted": _frame(d.linear(761)),
+    "finished": _frame(d.linear(985)),
+    "alarmed": _frame(d.alarm_run()[1]),
+    "rolling-back": _frame(d.alarm_run()[3]),
+    "rolled-back": _frame(_held_and_failed(), FAILED),
+}
+
+
+@pytest.mark.parametrize(("signs", "encoding"), ALPHABETS)
+@pytest.mark.parametrize("name", FRAMES)
+def test_the_board_looks_like_this(name: str, signs: Glyphs, encoding: str) -> None:
+    text = paper.rendered(board(FRAMES[name], signs), encoding)
+    paper.check(f"board-{name}-{'ascii' if signs is ASCII else 'unicode'}", text)
+
+
+_texts = st.text(max_size=100)
+_checks = st.lists(
+    st.builds(_result, _texts, st.sampled_from([True, False, None]), _texts, _texts), max_size=20
+)
+_alarms = st.lists(st.builds(Alarm, _texts, st.sampled_from(["OK", "ALARM", "MISSING"]), _texts), max_size=5)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    name=st.sampled_from(list(FRAMES)),
+    results=_checks,
+    alarms=_alarms,
+    notice=_texts,
+    width=st.integers(40, 200),
+)
+def test_the_board_always_fits_24_lines_of_80_columns(
+    name: str, results: list[CheckResult], alarms: list[Alarm], notice: str, width: int
+) -> None:
+    state = ChecksState(stage="running", owner="me", results=tuple(results))
+    frame = replace(
+        FRAMES[name],
+        snapshot=replace(FRAMES[name].snapshot, alarms=tuple(alarms)),
+        checks=state,
+        notice=notice,
+    )
+    lines = paper.rendered(board(frame, ASCII, width), "ascii").splitlines()
+    assert len(lines) <= 24
+    assert max(map(len, lines)) <= min(width, 80)
+
+
+ENDINGS: dict[str, Callable[[], Ending]] = {
+    "live": lambda: ending(d.linear(985), page=Page("http://shop.example/", 200)),
+    "shifted": lambda: ending(d.linear(761), page=Page("http://shop.example/", 200)),
+    "check-failed": lambda: ending(_held_and_failed(), FAILED, page=Page("http://shop.example/", 200)),
+    "unreachable": lambda: ending(_held_and_failed(), replace(FAILED, stage="unreachable")),
+    "alarm": lambda: ending(d.alarm_run()[-1], page=Page("http://shop.example/", 200)),
+    "no-rollback": lambda: ending(d.alarm_run()[2]),
+    "detached": lambda: detached(d.linear(130), d.ID),
+}
+
+
+@pytest.mark.parametrize(("signs", "encoding"), ALPHABETS)
+@pytest.mark.parametrize("name", ENDINGS)
+def test_the_card_looks_like_this(name: str, signs: Glyphs, encoding: str) -> None:
+    text = paper.rendered(card(ENDINGS[name](), signs), encoding)
+    paper.check(f"card-{name}-{'ascii' if signs is ASCII else 'unicode'}", text)
+
+
+@pytest.mark.parametrize("signs", [UNICODE, ASCII], ids=["unicode", "ascii"])
+def test_a_release_in_a_ci_job_reads_like_this(signs: Glyphs) -> None:
+    printer = Lines(signs)
+    printed: list[str] = []
+    before: Snapshot | None = None
+    states: dict[float, ChecksState] = {124.0: RUNNING, 132.0: replace(RUNNING, stage="passed")}
+    checks: ChecksState | None = None
+    for second in range(0, 984, 4):
+        snapshot, state = d.linear(second), states.get(second, checks)
+        found = changes(before, snapshot) + check_changes(checks, state, snapshot.at)
+        before, checks = snapshot, state
+        printed += printer.feed(replace(_frame(snapshot, state), changes=found))
+    paper.check(f"lines-{'ascii' if signs is ASCII else 'unicode'}", "\n".join(printed) + "\n")
+
+
+def test_silence_is_broken_every_thirty_seconds() -> None:
+    printer = Lines()
+    frame = _frame(d.linear(200))
+    beats = [second for second in range(0, 100) if printer.feed(replace(frame, elapsed=float(second)))]
+    assert beats == [30, 60, 90]
+
+
+def test_trouble_with_aws_is_told_once_not_at_every_round() -> None:
+    printer = Lines()
+    frame = _frame(d.linear(2), notice="AWS is throttling us")
+    told = [line for second in range(5) for line in printer.feed(replace(frame, elapsed=float(second)))]
+    assert len(told) == 1
+
+
+def _status(active: bool) -> Status:
+    deployment = DeploymentStatus(
+        id=d.ID,
+        status="InProgress" if active else "Stopped",
+        phase="shifted" if active else "rolled back",
+        version="v2",
+        previous="v1",
+        created=d.T0,
+        completed=None if active else d.moment(180),
+        error="" if active else "ALARM_ACTIVE: One or more alarms have been activated",
+        rollback="",
+        wait="blue is kept, a rollback is instant" if active else "",
+        until=d.moment(992) if active else None,
+    )
+    sets = (
+        _task_set("v2", "PRIMARY", "shop-dev-green", "healthy"),
+        _task_set("v1", "ACTIVE", "shop-dev-blue", "unhealthy"),
+    )
+    return Status(
+        stack="shop-dev",
+        region="us-east-1",
+        service="ACTIVE",
+        desired=1,
+        running=2,
+        pending=0,
+        task_sets=sets,
+        production=ListenerStatus(
+            "http://shop.example", {"shop-dev-blue": 0, "shop-dev-green": 100}, {"v2": 100}
+        ),
+        test=ListenerStatus("http://shop.example:8080", {"shop-dev-green": 100}, {"v2": 100}),
+        alarms=(
+            Alarm("shop-dev-not-found", "ALARM", "Threshold Crossed", d.T0, 2.0, ">=", 1.0),
+            Alarm("shop-dev-slow", "INSUFFICIENT_DATA"),
+        ),
+        active=deployment if active else None,
+        last=None if active else deployment,
+    )
+
+
+def _task_set(version: str, state: str, group: str, health: str) -> TaskSetStatus:
+    reason = "Health checks failed with these codes: [500]" if health == "unhealthy" else ""
+    targets = (TargetStatus("10.20.0.7", 80, health, reason),)
+    return TaskSetStatus("ecs-svc/1", state, version, "f:1", group, "", 1, 1, 0, "STEADY_STATE", targets)
+
+
+@pytest.mark.parametrize(("signs", "encoding"), ALPHABETS)
+@pytest.mark.parametrize("active", [True, False], ids=["active", "idle"])
+def test_the_status_page_looks_like_this(active: bool, signs: Glyphs, encoding: str) -> None:
+    text = paper.rendered(status(_status(active), signs), encoding)
+    name = f"status-{'active' if active else 'idle'}-{'ascii' if signs is ASCII else 'unicode'}"
+    paper.check(name, text)
+
+
+def test_a_status_is_plain_data_for_programs() -> None:
+    plain = _status(active=True).as_dict()
+    assert plain["active"]["until"] == "2026-08-08T19:46:32+00:00"
+    assert plain["task_sets"][0]["targets"][0] == {
+        "id": "10.20.0.7",
+        "port": 80,
+        "state": "healthy",
+        "reason": "",
+    }
+    assert not isinstance(plain["alarms"][0]["since"], datetime)

@@ -1,0 +1,216 @@
+"""The verdict: what kind of end it was, with which exit status, and what the sentences say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from bgdeploy.release.checks import CheckResult, ChecksState
+
+from bgdeploy.errors import Exit
+from bgdeploy.release.cause import Kind
+from bgdeploy.release.ending import Page, detached, ending, gave_up
+from bgdeploy.release.snapshot import Alarm, Snapshot
+from tests import deployments as d
+
+HOOKS_FAILED = "The deployment failed because one or more of the lifecycle event validation functions failed."
+NO_CALLBACK = (
+    "The deployment timed out while waiting for a status callback. CodeDeploy expects a status callback within one "
+    "hour after a deployment hook is invoked."
+)
+FAILED_CHECK = CheckResult(
+    name="home page",
+    request="GET http://shop.example:8080/",
+    passed=False,
+    wanted='body contains "Hello from v2"',
+    got='"Hello from v1"',
+    attempts=6,
+    seconds=30.2,
+)
+PAGE = Page("http://shop.example/", 200)
+
+
+def _held(code: str = "HOOK_EXECUTION_FAILURE", message: str = HOOKS_FAILED) -> Snapshot:
+    """A deployment that failed while the hook held it, rolled back."""
+    return d.rolled_back(d.ended(d.linear(130), "Failed", "AfterAllowTestTraffic", code, message, 135))
+
+
+def test_a_finished_release_is_live_and_verified() -> None:
+    ended = ending(d.linear(985), page=PAGE)
+    assert (ended.kind, ended.exit) == (Kind.LIVE, Exit.DONE)
+    assert ended.headline == "v2 is live and verified after 16m19s"
+    assert ended.why == ("http://shop.example/ answers 200",)
+    assert [(live.listener, live.version, live.percent) for live in ended.live] == [
+        ("production", "v2", 100),
+        ("test", "v2", 100),
+    ]
+
+
+def test_a_shifted_release_says_how_long_blue_is_kept() -> None:
+    ended = ending(d.linear(761), page=PAGE)
+    assert ended.exit is Exit.DONE
+    assert ended.why[0] == "blue v1 is kept until 19:46:32Z: until then a rollback is instant"
+    assert f"bgdeploy watch {d.ID}" in ended.next
+
+
+def test_success_that_the_listener_contradicts_needs_a_person() -> None:
+    ended = ending(replace(d.linear(985), production=d.listener("prod", 50, 50)), page=PAGE)
+    assert (ended.kind, ended.exit, ended.verified) == (Kind.UNVERIFIED, Exit.NEEDS_A_PERSON, False)
+    assert ended.why == (
+        "the production listener's weights are shop-dev-blue 50, shop-dev-green 50, not all on shop-dev-green",
+    )
+
+
+def test_success_that_the_page_contradicts_needs_a_person() -> None:
+    ended = ending(d.linear(985), page=Page("http://shop.example/", 503))
+    assert ended.exit is Exit.NEEDS_A_PERSON
+    assert ended.why == ("http://shop.example/ answers 503, which is not < 500",)
+
+
+def test_a_page_that_this_machine_cannot_reach_is_no_failure() -> None:
+    ended = ending(d.linear(985), page=Page("http://shop.example/", None, "ConnectTimeoutError: 3 s"))
+    assert ended.exit is Exit.DONE
+    assert "cannot be reached from here" in ended.why[0]
+
+
+def test_an_old_release_that_a_later_one_replaced_did_succeed() -> None:
+    ended = ending(replace(d.linear(985), task_sets=(), superseded_by="v3"))
+    assert ended.exit is Exit.DONE
+    assert ended.headline == "v2 went live after 16m19s; v3 is live now"
+
+
+def test_a_failed_check_is_named_with_what_it_wanted_and_got() -> None:
+    passed = replace(FAILED_CHECK, name="fine", passed=True)
+    ended = ending(
+        _held(), ChecksState(stage="failed", owner="me", results=(passed, FAILED_CHECK)), page=PAGE
+    )
+    assert (ended.kind, ended.exit) == (Kind.CHECK_FAILED, Exit.ROLLED_BACK)
+    assert (
+        ended.headline == "rolled back: v2 failed at AfterAllowTestTraffic after 2m15s; production is on v1"
+    )
+    assert ended.why == (
+        'check "home page" wanted body contains "Hello from v2", got "Hello from v1" '
+        "(GET http://shop.example:8080/, 6 attempts in 30 s)",
+    )
+    assert ended.rollback == d.ROLLBACK_ID
+
+
+def test_checks_that_reach_nobody_are_not_the_applications_failure() -> None:
+    unanswered = replace(FAILED_CHECK, got="ConnectTimeoutError: no answer in 5 s")
+    ended = ending(_held(), ChecksState(stage="unreachable", owner="me", results=(unanswered,)), page=PAGE)
+    assert ended.kind is Kind.CHECKS_UNREACHABLE
+    assert ended.headline.startswith("rolled back: v2 could not be checked at")
+    assert ended.why[0] == (
+        "the checks could not reach http://shop.example:8080: ConnectTimeoutError: no answer in 5 s"
+    )
+    assert "load_balancer.test.allow" in ended.next[0]
+
+
+def test_a_hook_that_failed_without_us_points_to_its_log() -> None:
+    ended = ending(_held(), None, page=PAGE)
+    assert ended.kind is Kind.HOOK_FAILED
+    assert ended.why[-1].endswith("/aws/lambda/CodeDeployHook_shop-dev")
+
+
+def test_checks_that_somebody_else_ran_are_said_to_be_theirs() -> None:
+    ended = ending(_held(), ChecksState(stage="elsewhere", owner="ci-7", results=()), page=PAGE)
+    assert "the checks were run by ci-7: its output says which failed" in ended.why
+
+
+def test_a_hook_that_never_answered_is_silent() -> None:
+    assert ending(_held("TIMEOUT", NO_CALLBACK), None).kind is Kind.HOOK_SILENT
+
+
+def test_an_alarm_is_named_with_value_operator_and_limit() -> None:
+    ended = ending(d.alarm_run()[-1], page=PAGE)
+    assert (ended.kind, ended.exit) == (Kind.ALARM, Exit.ROLLED_BACK)
+    assert ended.headline == (
+        "rolled back: v2 was stopped by an alarm at AllowTraffic after 3m00s; production is on v1"
+    )
+    assert ended.why[0].startswith(
+        "alarm shop-dev-not-found went off: 2 >= 1: Threshold Crossed: 1 datapoint"
+    )
+
+
+def test_an_alarm_that_recovered_is_still_named() -> None:
+    back = replace(d.alarm_run()[-1], alarms=(Alarm("shop-dev-not-found", "OK"),))
+    assert ending(back, page=PAGE).why == ("alarm shop-dev-not-found went off: it has recovered since",)
+
+
+def test_tasks_that_never_came_up_say_why() -> None:
+    failed = d.ended(
+        d.linear(60), "Failed", "Install", "ECS_UPDATE_ERROR", "the set never became healthy", 61
+    )
+    reasons = ("a task stopped: Essential container in task exited; web exited with 1",)
+    ended = ending(replace(d.rolled_back(failed), trouble=reasons), page=PAGE)
+    assert (ended.kind, ended.exit) == (Kind.INSTALL_FAILED, Exit.ROLLED_BACK)
+    assert ended.why == ("ECS_UPDATE_ERROR: the set never became healthy", *reasons)
+
+
+def test_a_stop_by_hand_is_no_failure_of_the_version() -> None:
+    stopped = d.ended(d.linear(300), "Stopped", "AllowTraffic", "MANUAL_STOP", "Stopped by user", 301)
+    ended = ending(d.rolled_back(stopped), page=PAGE)
+    assert (ended.kind, ended.exit) == (Kind.STOPPED, Exit.ROLLED_BACK)
+    assert "v2 was stopped at AllowTraffic" in ended.headline
+
+
+def test_an_approval_that_never_came_is_said_so() -> None:
+    text = "The deployment timed out while waiting for a notification to continue. This time out period is 5 minutes."
+    expired = d.ended(d.linear(139.2), "Stopped", "BeforeAllowTraffic", "TIMEOUT", text, 440)
+    assert ending(d.rolled_back(expired), page=PAGE).kind is Kind.APPROVAL_EXPIRED
+
+
+def test_a_failure_without_rollback_leaves_green_behind_and_needs_a_person() -> None:
+    failed = d.ended(
+        d.linear(130), "Failed", "AfterAllowTestTraffic", "HOOK_EXECUTION_FAILURE", HOOKS_FAILED, 135
+    )
+    ended = ending(failed, None, page=PAGE)
+    assert ended.exit is Exit.NEEDS_A_PERSON
+    assert "nothing was rolled back" in ended.headline
+    assert ended.why[-1].startswith("green v2 still runs beside production")
+
+
+def test_a_failure_before_anything_was_there_left_production_alone() -> None:
+    failed = d.ended(
+        d.linear(3.1), "Failed", "BeforeInstall", "ECS_UPDATE_ERROR", "container x does not exist", 4
+    )
+    ended = ending(failed, None, page=PAGE)
+    assert ended.exit is Exit.ROLLED_BACK
+    assert ended.headline == "v2 failed at BeforeInstall after 4s; production is on v1"
+
+
+def test_a_split_listener_without_rollback_needs_a_person() -> None:
+    stopped = d.ended(d.linear(300), "Stopped", "AllowTraffic", "MANUAL_STOP", "Stopped by user", 301)
+    ended = ending(stopped, page=PAGE)
+    assert ended.exit is Exit.NEEDS_A_PERSON
+    assert "not all on shop-dev-blue" in ended.why[-1]
+
+
+def test_a_failed_rollback_needs_a_person() -> None:
+    failing = d.rolled_back(_held(), "Failed")
+    assert failing.rollback is not None
+    rollback = replace(failing.rollback, error_code="INTERNAL_ERROR", error_message="try again")
+    ended = ending(replace(failing, rollback=rollback), page=PAGE)
+    assert ended.exit is Exit.NEEDS_A_PERSON
+    assert ended.why[-1] == f"rollback deployment {d.ROLLBACK_ID} ended Failed: INTERNAL_ERROR: try again"
+
+
+def test_a_rollback_that_moved_nothing_back_is_not_believed() -> None:
+    claimed = replace(d.alarm_run()[-1], production=d.listener("prod", 90, 10))
+    ended = ending(claimed, page=PAGE)
+    assert (ended.exit, ended.verified) == (Exit.NEEDS_A_PERSON, False)
+
+
+@pytest.mark.parametrize("kind", [detached, lambda s, i: gave_up(s, i, "30m00s are over")])
+def test_leaving_a_deployment_says_how_to_come_back(kind: object) -> None:
+    assert callable(kind)
+    left = kind(d.linear(130), d.ID)
+    assert f"deployment {d.ID} goes on (it was checking)" in left.headline
+    assert left.next[-1] == f"bgdeploy watch {d.ID}"
+    assert left.exit in {Exit.INTERRUPTED, Exit.GAVE_UP_WAITING}
+
+
+def test_an_ending_is_plain_data_for_programs() -> None:
+    plain = ending(d.alarm_run()[-1], page=PAGE).as_dict()
+    assert (plain["kind"], plain["exit"], plain["rollback"]) == ("alarm", 4, d.ROLLBACK_ID)
+    assert plain["live"][0]["version"] == "v1"
