@@ -6,17 +6,30 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from bgdeploy.sandbox.codedeploy import CodeDeploy, Unverified
 from bgdeploy.sandbox.codedeploy.ports import Ports
-from bgdeploy.sandbox.world import Call, RefusedError, Settings, World
+from bgdeploy.sandbox.world import Call, Handler, RefusedError, Settings, World
 from tests.clocks import HandClock
 
 REGION = "us-east-1"
 BLUE, GREEN = "tg-arn-blue", "tg-arn-green"
 PRODUCTION, TEST = "arn:listener/app/lb/production", "arn:listener/app/lb/test"
 ROLE = "arn:aws:iam::123456789012:role/codedeploy"
+
+
+class MemoryPart:
+    """What takes a part's place in a world: answers nothing, does nothing of its own."""
+
+    operations: Mapping[tuple[str, str], Handler] = MappingProxyType({})
+
+    def tick(self) -> None:
+        """Memory changes only when it is told to."""
+
+    def close(self) -> None:
+        """There is nothing to end."""
 
 
 @dataclass
@@ -58,7 +71,7 @@ class MemoryService:
         return next((one for one in self.task_sets if one.status == "PRIMARY"), None)
 
 
-class MemoryEcs:
+class MemoryEcs(MemoryPart):
     """One service, shop/web, whose new task sets need `boot` seconds until they are steady."""
 
     def __init__(self, clock: HandClock) -> None:
@@ -103,7 +116,7 @@ class Named:
     name: str
 
 
-class MemoryElb:
+class MemoryElb(MemoryPart):
     """Two listeners and a pair of target groups. Keeps every change of weights with its time."""
 
     def __init__(self, clock: HandClock) -> None:
@@ -135,7 +148,7 @@ class MemoryOutcome:
     error: str | None
 
 
-class MemoryFunctions:
+class MemoryFunctions(MemoryPart):
     """Keeps what was invoked; a function ends only when the test calls its `done`."""
 
     def __init__(self) -> None:
@@ -152,7 +165,7 @@ class MemoryFunctions:
         self.done.append(done)
 
 
-class MemoryAlarms:
+class MemoryAlarms(MemoryPart):
     """Alarms by name."""
 
     def __init__(self) -> None:
