@@ -210,9 +210,9 @@ def check_text(result: CheckResult) -> str:
 
 _STAGES: dict[str, tuple[str, bool | None]] = {
     "waiting": ("waiting for the hook", None),
-    "running": ("running against the test listener", None),
-    "passed": ("all passed: the deployment may go on", True),
-    "failed": ("failed: the deployment must not go on", False),
+    "running": ("running on the test listener", None),
+    "passed": ("all passed", True),
+    "failed": ("not all passed", False),
     "unreachable": ("could not reach the test listener", False),
     "lapsed": ("nobody answered the hook in time", False),
 }
