@@ -95,11 +95,12 @@ class Server:
     def _application(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
         return self._gateway(environ, start_response)
 
-    def start(self) -> None:
-        """Begin to answer and to live."""
+    def start(self, *, warm: bool = True) -> None:
+        """Begin to answer and to live; `warm` has moto prepared for what will be asked, which takes seconds of CPU."""
         self._engine.start()
-        threading.Thread(target=self._socket.serve_forever, name="gateway", daemon=True).start()
-        threading.Thread(target=self._warm, name="warm", daemon=True).start()
+        threading.Thread(target=self._socket.serve_forever, args=(0.05,), name="gateway", daemon=True).start()
+        if warm:
+            threading.Thread(target=self._warm, name="warm", daemon=True).start()
 
     def _warm(self) -> None:
         """Have moto import its services before somebody waits for it: EC2 alone takes over a second."""
@@ -137,7 +138,7 @@ class Server:
         with self.world.lock:
             old = self.world
             old.moto.reset()
-        _close(old)
+        close_world(old)
         self._build()
         self._engine.start()
         return {}
@@ -151,12 +152,13 @@ class Server:
         """End the threads and processes of the sandbox."""
         self.stopping.set()
         self._engine.stop()
-        _close(self.world)
+        close_world(self.world)
         self._socket.shutdown()
         self._socket.server_close()
 
 
-def _close(world: World) -> None:
+def close_world(world: World) -> None:
+    """End the threads and processes of a world; one that does not end is logged, and its reaper kills it."""
     for part in reversed(world.parts):
         try:
             part.close()
@@ -168,21 +170,33 @@ def _close(world: World) -> None:
 def _listen(application: Callable[..., Any], port: int) -> BaseWSGIServer:
     from moto.moto_server.werkzeug_app import MotoRequestHandler
 
-    class Handler(MotoRequestHandler):  # type: ignore[misc]
-        # Clients keep their connections, which halves the time of a call; the body is always read to its end.
+    class Handler(MotoRequestHandler):
+        """Keeps connections open, which halves the time of a call; werkzeug itself closes each after its answer."""
+
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
         timeout = 120  # real seconds until a connection that nobody uses is closed
 
-        def send_header(self, keyword: str, value: str) -> None:
-            if (keyword, value) != ("Connection", "close"):  # werkzeug asks for it with every answer
-                super().send_header(keyword, value)
+        def run_wsgi(self) -> None:
+            said: dict[str, Any] = {}
 
-        def log_request(self, *_: Any) -> None:
-            """Say nothing: the log is for what went wrong."""
+            def start_response(status: str, headers: list[tuple[str, str]]) -> None:
+                said["status"], said["headers"] = status, headers
 
-        def connection_dropped(self, *_: Any) -> None:
-            self.close_connection = True
+            try:
+                body = b"".join(self.server.app(self.make_environ(), start_response))
+            except ConnectionError:  # the fault that ends a connection without an answer
+                self.close_connection = True
+                return
+            code, _, reason = said["status"].partition(" ")
+            self.send_response_only(int(code), reason)
+            for name, value in said["headers"]:
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_error(self, *_: Any) -> None:
+            """Say nothing: the log is for what went wrong here, not for what a client did."""
 
     return make_server("127.0.0.1", port, application, threaded=True, request_handler=Handler)
 

@@ -33,7 +33,12 @@ class Request:
         found = _SCOPE.search(self.headers.get("authorization", "")) or _SCOPE.search(
             "&".join(f"{k.replace('X-Amz-', '')}={v}" for k, v in parse_qsl(self.query))
         )
-        return found.groupdict() if found else {}
+        if found:
+            return found.groupdict()
+        older = dict(parse_qsl(self.query)).get(
+            "AWSAccessKeyId"
+        )  # in the URLs of S3 that botocore signs in advance
+        return {"key": older, "service": "s3"} if older else {}
 
     @property
     def service(self) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
+import boto3
 import pytest
+from botocore.config import Config
 
 from bgdeploy.clock import Clock
-from bgdeploy.sandbox.server import PARTS, build_world
+from bgdeploy.sandbox.server import PARTS, Server, build_world, close_world
 from bgdeploy.sandbox.world import Settings, World
 from tests.clocks import HandClock
 
@@ -40,8 +42,7 @@ def make_world(tmp_path: Path, clock: HandClock) -> Iterator[MakeWorld]:
 
     yield make
     for world in made:
-        for part in reversed(world.parts):
-            part.close()
+        close_world(world)
         world.moto.reset()
 
 
@@ -49,3 +50,49 @@ def make_world(tmp_path: Path, clock: HandClock) -> Iterator[MakeWorld]:
 def world(make_world: MakeWorld) -> World:
     """A world with every part."""
     return make_world()
+
+
+class Connect(Protocol):
+    """Makes a boto3 client of a server, as anybody outside would, with the server's key or another."""
+
+    def __call__(self, server: Server, service: str, *, key: str = "") -> Any: ...
+
+
+@pytest.fixture
+def connect() -> Iterator[Connect]:
+    """Clients that call a server over its socket and never try twice."""
+    made: list[Any] = []
+
+    def client(server: Server, service: str, *, key: str = "") -> Any:
+        session = boto3.Session(key or server.access_key, "secret", region_name="us-east-1")
+        once = Config(retries={"total_max_attempts": 1})
+        create: Any = session.client
+        made.append(create(service, endpoint_url=server.endpoint, config=once))
+        return made[-1]
+
+    yield client
+    for made_client in made:
+        made_client.close()
+
+
+class Serve(Protocol):
+    """Starts a server in this process, with the parts named and settings of Settings."""
+
+    def __call__(self, *parts: str, **settings: Any) -> Server: ...
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Serve]:
+    """Servers on sockets of their own, closed after the test."""
+    started: list[Server] = []
+
+    def start(*parts: str, **settings: Any) -> Server:
+        server = Server(Settings(home=tmp_path, **settings), parts=parts)
+        server.start(warm=False)
+        started.append(server)
+        return server
+
+    yield start
+    for server in started:
+        server.close()
+        server.world.moto.reset()
