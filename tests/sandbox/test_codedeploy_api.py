@@ -14,16 +14,8 @@ from bgdeploy.sandbox.inprocess import InProcess
 from bgdeploy.sandbox.server import build_world
 from bgdeploy.sandbox.world import Settings, World
 from tests.clocks import HandClock
-from tests.sandbox.codedeploy_rig import (
-    REGION,
-    ROLE,
-    MemoryAlarms,
-    MemoryEcs,
-    MemoryElb,
-    MemoryFunctions,
-    appspec,
-    group,
-)
+from tests.sandbox.codedeploy_memory import MemoryAlarms, MemoryEcs, MemoryElb, MemoryFunctions
+from tests.sandbox.codedeploy_rig import REGION, ROLE, appspec, group
 
 KEY = "AKIATESTTESTTESTTEST"
 FULL = "arn:aws:iam::aws:policy/AWSCodeDeployRoleForECS"
