@@ -19,9 +19,10 @@ class Reaper:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        # Not a package's module but the file itself: it must be small and start at once.
+        # Not a package's module but the file itself: it must be small and start at once. -I keeps its neighbours here from
+        # standing in for modules of the standard library.
         self._process = subprocess.Popen(
-            [sys.executable, "-S", "-E", __file__], stdin=subprocess.PIPE, start_new_session=True
+            [sys.executable, "-S", "-I", __file__], stdin=subprocess.PIPE, start_new_session=True
         )
 
     def watch(self, group: int) -> None:
