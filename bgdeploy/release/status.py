@@ -1,97 +1,13 @@
-"""What is live right now, for `bgdeploy status`: the same numbers that AWS's own commands print, in one value."""
+"""Reads what is live right now, for `bgdeploy status`: the same numbers that AWS's own commands print."""
 
 from __future__ import annotations
-
-from dataclasses import asdict, dataclass
-from datetime import datetime
-from typing import Any
 
 from bgdeploy.aws import Attrs, Aws
 from bgdeploy.release import parse
 from bgdeploy.release.phase import new_version, old_version, phase, wait
 from bgdeploy.release.reader import Reader
-from bgdeploy.release.snapshot import Alarm, Listener, Snapshot
-
-
-@dataclass(frozen=True)
-class TargetStatus:
-    """One target of a target group, as DescribeTargetHealth has it."""
-
-    id: str
-    port: int
-    state: str
-    reason: str = ""
-
-
-@dataclass(frozen=True)
-class TaskSetStatus:
-    """One task set of the service, as DescribeServices has it, and its targets."""
-
-    id: str
-    status: str
-    version: str
-    task_definition: str
-    target_group: str
-    deployment: str
-    desired: int
-    running: int
-    pending: int
-    stability: str
-    targets: tuple[TargetStatus, ...] = ()
-
-    @property
-    def healthy(self) -> int:
-        """How many of its targets are healthy."""
-        return sum(target.state == "healthy" for target in self.targets)
-
-
-@dataclass(frozen=True)
-class ListenerStatus:
-    """Who answers at a listener: target group → weight, and version → percent."""
-
-    url: str
-    weights: dict[str, int]
-    versions: dict[str, int]
-
-
-@dataclass(frozen=True)
-class DeploymentStatus:
-    """A deployment: what runs, or what ran last."""
-
-    id: str
-    status: str
-    phase: str
-    version: str
-    previous: str
-    created: datetime
-    completed: datetime | None
-    error: str
-    rollback: str
-    wait: str
-    until: datetime | None
-
-
-@dataclass(frozen=True)
-class Status:
-    """All of it."""
-
-    stack: str
-    region: str
-    service: str  # ACTIVE, DRAINING, INACTIVE
-    desired: int
-    running: int
-    pending: int
-    task_sets: tuple[TaskSetStatus, ...]
-    production: ListenerStatus | None
-    test: ListenerStatus | None
-    alarms: tuple[Alarm, ...]
-    active: DeploymentStatus | None  # the deployment in flight
-    last: DeploymentStatus | None  # else the newest one that is over
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return it as plain data, for programs; moments as ISO 8601."""
-        plain: dict[str, Any] = _plain(asdict(self))
-        return plain
+from bgdeploy.release.snapshot import Listener, Snapshot
+from bgdeploy.release.standing import DeploymentStatus, ListenerStatus, Status, TargetStatus, TaskSetStatus
 
 
 def read(reader: Reader) -> Status:
@@ -101,7 +17,7 @@ def read(reader: Reader) -> Status:
     production, test = reader.listeners()
     active = reader.active()
     newest = active or reader.latest()
-    deployment = _deployment(reader.read(newest)) if newest else None
+    deployment = _deployment(_story(reader, newest)) if newest else None
     return Status(
         stack=reader.target.group,
         region=reader.aws.region,
@@ -116,6 +32,13 @@ def read(reader: Reader) -> Status:
         active=deployment if active else None,
         last=None if active else deployment,
     )
+
+
+def _story(reader: Reader, deployment_id: str) -> Snapshot:
+    """Return the snapshot of a deployment; of a rollback, that of the release which it rolls back."""
+    snapshot = reader.read(deployment_id)
+    undone = snapshot.deployment.rolls_back
+    return reader.read(undone) if undone else snapshot
 
 
 def _task_set(reader: Reader, raw: Attrs) -> TaskSetStatus:
@@ -176,15 +99,7 @@ def _deployment(snapshot: Snapshot) -> DeploymentStatus:
         created=deployment.created,
         completed=deployment.completed,
         error=error,
-        rollback=deployment.rollback_id or deployment.rolls_back or "",
+        rollback=deployment.rollback_id or "",
         wait=waiting.what if waiting else "",
         until=waiting.until if waiting else None,
     )
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(inner) for inner in value]
-    return value.isoformat() if isinstance(value, datetime) else value

@@ -206,6 +206,7 @@ def _spawn(folder: Path, settings: Mapping[str, Any], clock: Clock) -> Running:
     if not found:
         process.kill()
         raise SandboxError(f"the sandbox did not start: {_last_line(log)}", f"its log is {log}")
+    process.returncode = 0  # it outlives us on purpose; Popen would warn that nobody waited for it
     return found[0]
 
 

@@ -12,7 +12,7 @@ from bgdeploy.release.changes import alarm_text
 from bgdeploy.views.theme import UNICODE, Glyphs, plain
 
 if TYPE_CHECKING:
-    from bgdeploy.release.status import DeploymentStatus, ListenerStatus, Status, TaskSetStatus
+    from bgdeploy.release.standing import DeploymentStatus, ListenerStatus, Status, TaskSetStatus
 
 
 def status(now: Status, signs: Glyphs = UNICODE) -> RenderableType:
@@ -47,7 +47,8 @@ def _task_set(task_set: TaskSetStatus, signs: Glyphs) -> Iterator[Text]:
     good = None if task_set.status == "DRAINING" else task_set.healthy >= task_set.desired
     line = _row("tasks").append_text(signs.mark(good))
     line.append(f" {task_set.version}  {task_set.status}  {task_set.running}/{task_set.desired} running, ")
-    line.append(f"{task_set.pending} pending, {task_set.healthy} healthy  ")
+    pending = f"{task_set.pending} pending, " if task_set.pending else ""
+    line.append(f"{pending}{task_set.healthy} healthy  ")
     yield line.append(task_set.target_group, "faint")
     for target in task_set.targets:
         if target.reason:
@@ -62,6 +63,8 @@ def _deployment(now: Status) -> Iterator[Text]:
         yield _row("next").append(f"bgdeploy watch {now.active.id}")
     elif now.last:
         yield _row("last release").append(_told(now.last))
+        if now.last.rollback:
+            yield _row("").append(f"rolled back by {now.last.rollback}")
         if now.last.error:
             yield _row("").append(now.last.error, "faint")
     else:

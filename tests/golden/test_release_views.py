@@ -15,7 +15,7 @@ from bgdeploy.release.changes import Frame, changes, check_changes
 from bgdeploy.release.ending import Ending, Page, detached, ending
 from bgdeploy.release.phase import phase
 from bgdeploy.release.snapshot import Alarm, Snapshot
-from bgdeploy.release.status import (
+from bgdeploy.release.standing import (
     DeploymentStatus,
     ListenerStatus,
     Status,
@@ -202,7 +202,7 @@ def _status(active: bool) -> Status:
         created=d.T0,
         completed=None if active else d.moment(180),
         error="" if active else "ALARM_ACTIVE: One or more alarms have been activated",
-        rollback="",
+        rollback="" if active else d.ROLLBACK_ID,
         wait="blue is kept, a rollback is instant" if active else "",
         until=d.moment(992) if active else None,
     )
