@@ -49,7 +49,8 @@ def cause(snapshot: Snapshot, checks: ChecksState | None) -> Cause:
     if "waiting for a notification to continue" in deployment.error_message:
         return Kind.APPROVAL_EXPIRED, said
     if deployment.error_code == "MANUAL_STOP":
-        return Kind.STOPPED, (*said, "CloudTrail's StopDeployment event says who stopped it")
+        who = "CloudTrail's StopDeployment event says who stopped it"
+        return Kind.STOPPED, (*said, who, *_trouble(snapshot))
     if "waiting for a status callback" in deployment.error_message:
         return Kind.HOOK_SILENT, (*said, _hook_log(snapshot))
     if at and at.name == HELD:

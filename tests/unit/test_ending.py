@@ -154,6 +154,12 @@ def test_a_stop_by_hand_is_no_failure_of_the_version() -> None:
     assert "v2 was stopped at AllowTraffic" in ended.headline
 
 
+def test_a_stop_of_what_would_not_come_up_tells_why_it_did_not() -> None:
+    stopped = d.ended(d.linear(60), "Stopped", "Install", "MANUAL_STOP", "Stopped by user", 61)
+    ended = ending(replace(d.rolled_back(stopped), trouble=("a task stopped: exited with 3",)), page=PAGE)
+    assert ended.why[-1] == "a task stopped: exited with 3"
+
+
 def test_an_approval_that_never_came_is_said_so() -> None:
     text = "The deployment timed out while waiting for a notification to continue. This time out period is 5 minutes."
     expired = d.ended(d.linear(139.2), "Stopped", "BeforeAllowTraffic", "TIMEOUT", text, 440)
