@@ -1,39 +1,23 @@
 """CloudWatch Logs, where moto is too simple: metric filters that count, and searches that obey their pattern.
 
 moto keeps the groups, streams and events. Every line that is written, by a task, a function or the API, is shown to
-the group's metric filters.
+the group's metric filters; `metric_filters` says what they make of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta, timezone
+from itertools import groupby
 from typing import Any
 
-from bgdeploy.sandbox.patterns import PatternError, compiled, value_of
+from bgdeploy.sandbox.alarms.metrics import Samples
+from bgdeploy.sandbox.metric_filters import MetricFilter, checked, tally
+from bgdeploy.sandbox.patterns import Pattern, PatternError, compiled
 from bgdeploy.sandbox.world import PASS, Call, Handler, RefusedError, World, _Pass
 
-
-@dataclass
-class MetricFilter:
-    """A metric filter of a log group."""
-
-    name: str
-    group: str
-    pattern: str
-    transformation: Mapping[str, Any]
-    created: datetime
-    quiet: set[int] = field(default_factory=set)  # minutes that got their default value
-
-    def described(self) -> dict[str, Any]:
-        return {
-            "filterName": self.name,
-            "filterPattern": self.pattern,
-            "metricTransformations": [dict(self.transformation)],
-            "creationTime": int(self.created.timestamp() * 1000),
-            "logGroupName": self.group,
-        }
+_NO_GROUP = "The specified log group does not exist."
+_OLDEST, _NEWEST = timedelta(days=14), timedelta(hours=2)  # PutLogEvents, in its API reference
 
 
 class Logs:
@@ -42,7 +26,6 @@ class Logs:
     def __init__(self, world: World) -> None:
         self._world = world
         self._filters: dict[tuple[str, str], dict[str, MetricFilter]] = {}  # region, group → name → filter
-        self._streams: set[tuple[str, str, str]] = set()
 
     @property
     def operations(self) -> Mapping[tuple[str, str], Handler]:
@@ -53,12 +36,19 @@ class Logs:
             "TestMetricFilter": self._test_filter,
             "FilterLogEvents": self._filter_events,
             "PutLogEvents": self._put_events,
+            "DescribeLogGroups": self._describe_groups,
             "DeleteLogGroup": self._delete_group,
         }
         return {("logs", name): handler for name, handler in ours.items()}
 
     def tick(self) -> None:
-        """Nothing becomes due by itself."""
+        """Publish the default values of the minutes that are over: lines came, and none matched (aws-facts 9.2)."""
+        minute = int(self._world.clock.now().timestamp()) // 60
+        for (region, _group), filters in self._filters.items():
+            for each in filters.values():
+                for quiet in each.quiet_minutes(before=minute):
+                    at = datetime.fromtimestamp(quiet * 60, timezone.utc)
+                    self._world.alarms.publish(each.key(region), at, Samples.of(each.default), each.unit)
 
     def close(self) -> None:
         """Nothing to end."""
@@ -66,154 +56,190 @@ class Logs:
     # For the other parts
 
     def write(self, group: str, stream: str, lines: list[str], region: str) -> None:
-        """Write lines to a stream, making it if need be. Raises RefusedError when there is no such log group."""
-        from botocore.exceptions import ClientError
+        """Write lines to a stream, making it if need be. Raises RefusedError when there is no such log group.
 
-        moto, now = self._world.beneath("logs", region=region), self._world.clock.now()
-        try:
-            if (region, group, stream) not in self._streams:
-                self._make_stream(moto, group, stream)
-                self._streams.add((region, group, stream))
-            stamp = int(now.timestamp() * 1000)
-            if lines:
-                moto.put_log_events(
-                    logGroupName=group,
-                    logStreamName=stream,
-                    logEvents=[{"timestamp": stamp, "message": line or " "} for line in lines],
-                )
-        except ClientError as error:
-            self._streams.discard((region, group, stream))
-            raise RefusedError(error.response["Error"]["Code"], error.response["Error"]["Message"]) from error
-        self._feed(region, group, lines, now)
+        Empty lines are left out: an event has at least one character.
+        """
+        self._require_group(group, region)
+        now = self._world.clock.now()
+        stamp = int(now.timestamp() * 1000)
+        events = [{"timestamp": stamp, "message": line} for line in lines if line]
+        self._world.moto.write_log(group, stream, events, region)
+        self._feed(region, group, [line for line in lines if line], now)
 
-    def _make_stream(self, moto: Any, group: str, stream: str) -> None:
-        from botocore.exceptions import ClientError
-
-        try:
-            moto.create_log_stream(logGroupName=group, logStreamName=stream)
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ResourceAlreadyExistsException":
-                raise
-
-    def _feed(self, region: str, group: str, lines: list[str], now: datetime) -> None:
-        """Show lines to the group's filters. A default value is published for a minute in which none matched."""
+    def _feed(self, region: str, group: str, lines: Sequence[str], at: datetime) -> None:
+        """Show lines to the group's filters."""
         for each in self._filters.get((region, group), {}).values():
-            matched = [fields for fields in map(compiled(each.pattern), lines) if fields is not None]
-            for fields in matched:
-                value = value_of(str(each.transformation["metricValue"]), fields)
-                if value is not None:
-                    self._publish(each, value, region)
-            minute = int(now.timestamp()) // 60
-            if lines and not matched and "defaultValue" in each.transformation and minute not in each.quiet:
-                each.quiet = {minute}
-                self._publish(each, float(each.transformation["defaultValue"]), region)
+            matched = [fields for line in lines if (fields := each.pattern(line)) is not None]
+            each.saw(int(at.timestamp()) // 60, lines=bool(lines), matched=bool(matched))
+            for (value, dimensions), count in tally(each, matched).items():
+                metric = each.key(region, dimensions)
+                self._world.alarms.publish(metric, at, Samples.of(value, count), each.unit)
 
-    def _publish(self, each: MetricFilter, value: float, region: str) -> None:
-        transformation = each.transformation
-        self._world.alarms.add(transformation["metricNamespace"], transformation["metricName"], value, region)
-
-    # Operations
+    # Metric filters
 
     def _put_filter(self, call: Call) -> dict[str, Any]:
         params = call.params
-        group, transformations = params["logGroupName"], params["metricTransformations"]
+        group, name = params["logGroupName"], params["filterName"]
         self._require_group(group, call.region)
-        try:
-            compiled(params["filterPattern"])
-        except PatternError as error:
-            raise RefusedError(
-                "InvalidParameterException", f"Invalid metric filter pattern: {error}"
-            ) from None
-        if len(transformations) != 1:
-            raise RefusedError("InvalidParameterException", "There must be exactly one metric transformation")
-        if "defaultValue" in transformations[0] and transformations[0].get("dimensions"):  # aws-facts 9.2
-            message = "Invalid metric transformation: dimensions and default value are mutually exclusive properties."
-            raise RefusedError("InvalidParameterException", message)
         filters = self._filters.setdefault((call.region, group), {})
-        name = params["filterName"]
-        if name not in filters and len(filters) >= 100:
+        fresh = checked(params, self._world.clock.now())
+        others = [each for each in filters.values() if each.name != name]
+        regular = [each for each in others if each.pattern.regexes]
+        if len(others) >= 100 or (fresh.pattern.regexes and len(regular) >= 5):  # aws-facts 9.1, 9.2
             raise RefusedError("LimitExceededException", "Resource limit exceeded.")
-        filters[name] = MetricFilter(
-            name, group, params["filterPattern"], transformations[0], self._world.clock.now()
-        )
+        filters[name] = fresh
         return {}
 
     def _describe_filters(self, call: Call) -> dict[str, Any]:
         params = call.params
         if "logGroupName" in params:
             self._require_group(params["logGroupName"], call.region)
+        if ("metricName" in params) != ("metricNamespace" in params):
+            text = "If you include the metricName parameter, you must also include the metricNamespace parameter."
+            raise RefusedError("InvalidParameterException", text)
         found = [
-            each
-            for (region, group), filters in self._filters.items()
-            for each in filters.values()
+            each.described()
+            for (region, group), filters in sorted(self._filters.items())
+            for _name, each in sorted(filters.items())
             if region == call.region
             and group == params.get("logGroupName", group)
             and each.name.startswith(params.get("filterNamePrefix", ""))
-            and each.transformation["metricName"]
-            == params.get("metricName", each.transformation["metricName"])
-            and each.transformation["metricNamespace"]
-            == params.get("metricNamespace", each.transformation["metricNamespace"])
+            and each.metric == params.get("metricName", each.metric)
+            and each.namespace == params.get("metricNamespace", each.namespace)
         ]
-        return {"metricFilters": [each.described() for each in found]}
+        return _page("metricFilters", found, params, 50)
 
     def _delete_filter(self, call: Call) -> dict[str, Any]:
+        self._require_group(call.params["logGroupName"], call.region)
         filters = self._filters.get((call.region, call.params["logGroupName"]), {})
         if filters.pop(call.params["filterName"], None) is None:
             raise RefusedError("ResourceNotFoundException", "The specified metric filter does not exist.")
         return {}
 
     def _test_filter(self, call: Call) -> dict[str, Any]:
-        try:
-            matches = compiled(call.params["filterPattern"])
-        except PatternError as error:
-            raise RefusedError(
-                "InvalidParameterException", f"Invalid metric filter pattern: {error}"
-            ) from None
-        found = []
-        for number, line in enumerate(call.params["logEventMessages"], start=1):
-            fields = matches(line)
-            if fields is not None:
-                values = {f"${name}": str(value) for name, value in fields.items() if name != "$"}
-                found.append({"eventNumber": number, "eventMessage": line, "extractedValues": values})
-        return {"matches": found}
+        pattern = _compiled(call.params["filterPattern"], "Invalid metric filter pattern")
+        return {
+            "matches": [
+                {"eventNumber": number, "eventMessage": line, "extractedValues": pattern.values(fields)}
+                for number, line in enumerate(call.params["logEventMessages"], start=1)
+                if (fields := pattern(line)) is not None
+            ]
+        }
 
-    def _filter_events(self, call: Call) -> dict[str, Any] | _Pass:
-        """Search by the pattern ourselves; everything else of the request is moto's."""
-        pattern = call.params.get("filterPattern", "")
-        try:
-            matches = compiled(pattern)
-        except PatternError as error:
-            raise RefusedError("InvalidParameterException", f"Invalid filter pattern: {error}") from None
-        if not pattern.strip():
-            return PASS
+    # Events
+
+    def _filter_events(self, call: Call) -> dict[str, Any]:
+        """Search all events by the pattern ourselves; moto gives them by group, streams and time."""
+        params = call.params
+        pattern = _compiled(params.get("filterPattern", ""), "Invalid filter pattern")
+        prefix = params.get("logStreamNamePrefix", "")
+        if prefix and params.get("logStreamNames"):
+            text = "LogStreamNamePrefix and LogStreamNames cannot both be specified."
+            raise RefusedError("InvalidParameterException", text)
+        found = [
+            event
+            for event in self._events(call)
+            if event["logStreamName"].startswith(prefix) and pattern(event["message"]) is not None
+        ]
+        found.sort(
+            key=lambda event: int(event["timestamp"])
+        )  # streams are interleaved, as AWS does since 2019
+        return {**_page("events", found, params, 10_000), "searchedLogStreams": []}
+
+    def _events(self, call: Call) -> list[dict[str, Any]]:
+        params = call.params
+        group = params.get("logGroupName") or _name(params.get("logGroupIdentifier", ""))
+        self._require_group(group, call.region)
+        asked = {name: params[name] for name in ("logStreamNames", "startTime", "endTime") if name in params}
+        pages = self._world.beneath("logs", region=call.region).get_paginator("filter_log_events")
+        return [event for page in pages.paginate(logGroupName=group, **asked) for event in page["events"]]
+
+    def _put_events(self, call: Call) -> dict[str, Any]:
+        group, stream = call.params["logGroupName"], call.params["logStreamName"]
+        self._require_group(group, call.region)
+        if not self._world.moto.has_log_stream(group, stream, call.region):
+            raise RefusedError("ResourceNotFoundException", "The specified log stream does not exist.")
+        events = call.params["logEvents"]
+        _check_batch(events)
+        now = self._world.clock.now()
+        taken, rejected = _taken(events, now)
+        self._world.moto.write_log(group, stream, taken, call.region)
+        for minute, some in groupby(taken, key=lambda event: event["timestamp"] // 60_000):
+            at = datetime.fromtimestamp(minute * 60, timezone.utc)
+            self._feed(call.region, group, [event["message"] for event in some], at)
+        return {"nextSequenceToken": f"{int(now.timestamp() * 1000):056d}", **rejected}
+
+    # Groups
+
+    def _describe_groups(self, call: Call) -> dict[str, Any]:
+        """Add to moto's answer how many metric filters a group has."""
         from botocore.exceptions import ClientError
 
-        limit = call.params.get("limit", 10_000)
-        plain = {name: value for name, value in call.params.items() if name not in {"filterPattern", "limit"}}
         try:
-            answer = self._world.beneath("logs", region=call.region).filter_log_events(**plain)
+            answer = dict(self._world.beneath("logs", region=call.region).describe_log_groups(**call.params))
         except ClientError as error:
             raise RefusedError(error.response["Error"]["Code"], error.response["Error"]["Message"]) from error
-        answer.pop("ResponseMetadata")
-        answer["events"] = [event for event in answer["events"] if matches(event["message"]) is not None][
-            :limit
-        ]
-        return dict(answer)
-
-    def _put_events(self, call: Call) -> _Pass:
-        group = call.params["logGroupName"]
-        lines = [event["message"] for event in call.params["logEvents"]]
-        self._feed(call.region, group, lines, self._world.clock.now())
-        return PASS
+        del answer["ResponseMetadata"]
+        for group in answer["logGroups"]:
+            group["metricFilterCount"] = len(self._filters.get((call.region, group["logGroupName"]), {}))
+        return answer
 
     def _delete_group(self, call: Call) -> _Pass:
-        group = call.params["logGroupName"]
-        self._filters.pop((call.region, group), None)
-        self._streams = {key for key in self._streams if key[:2] != (call.region, group)}
+        self._filters.pop((call.region, call.params["logGroupName"]), None)
         return PASS
 
     def _require_group(self, name: str, region: str) -> None:
-        moto = self._world.beneath("logs", region=region)
-        groups = moto.describe_log_groups(logGroupNamePrefix=name)["logGroups"]
-        if not any(group["logGroupName"] == name for group in groups):
-            raise RefusedError("ResourceNotFoundException", "The specified log group does not exist.")
+        if not self._world.moto.has_log_group(name, region):
+            raise RefusedError("ResourceNotFoundException", _NO_GROUP)
+
+
+def _compiled(pattern: str, complaint: str) -> Pattern:
+    try:
+        return compiled(pattern)
+    except PatternError as error:
+        raise RefusedError("InvalidParameterException", f"{complaint}: {error}") from None
+
+
+def _name(identifier: str) -> str:
+    """Return the name of a log group that is given by name or ARN."""
+    return (
+        identifier.partition(":log-group:")[2].removesuffix(":*")
+        if identifier.startswith("arn:")
+        else identifier
+    )
+
+
+def _page(key: str, items: list[Any], params: Mapping[str, Any], size: int) -> dict[str, Any]:
+    """Return one page of the items: the token is where the next one begins."""
+    token, size = params.get("nextToken", "0"), min(params.get("limit", size), size)
+    if not token.isdigit():
+        raise RefusedError("InvalidParameterException", "The specified nextToken is invalid.")
+    end = int(token) + size
+    return {key: items[int(token) : end], **({"nextToken": str(end)} if end < len(items) else {})}
+
+
+def _check_batch(events: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse a batch that breaks PutLogEvents' rules, as its API reference gives them."""
+    stamps = [event["timestamp"] for event in events]
+    size = sum(len(event["message"].encode()) + 26 for event in events)
+    complaint = ""
+    if stamps != sorted(stamps):
+        complaint = "Log events in a single PutLogEvents request must be in chronological order."
+    elif stamps[-1] - stamps[0] > 24 * 3_600_000:
+        complaint = "The batch of log events in a single PutLogEvents request cannot span more than 24 hours."
+    elif size > 1_048_576 or len(events) > 10_000:
+        complaint = f"Upload too large: {size} bytes exceeds limit of 1048576"
+    if complaint:
+        raise RefusedError("InvalidParameterException", complaint)
+
+
+def _taken(events: list[dict[str, Any]], now: datetime) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Return the events that are neither too old nor too new, and what PutLogEvents says of the others."""
+    oldest = (now - _OLDEST).timestamp() * 1000
+    newest = (now + _NEWEST).timestamp() * 1000
+    old = sum(event["timestamp"] < oldest for event in events)
+    new = sum(event["timestamp"] > newest for event in events)
+    rejected = {"tooOldLogEventEndIndex": old} if old else {}
+    rejected |= {"tooNewLogEventStartIndex": len(events) - new} if new else {}
+    return events[old : len(events) - new], {"rejectedLogEventsInfo": rejected} if rejected else {}

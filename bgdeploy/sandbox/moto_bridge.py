@@ -106,6 +106,24 @@ class MotoBridge:
             sha=hashlib.sha256(code).hexdigest(),
         )
 
+    def has_log_group(self, name: str, region: str) -> bool:
+        """Return whether there is a log group of this name."""
+        return name in _log_groups(region)
+
+    def has_log_stream(self, group: str, stream: str, region: str) -> bool:
+        """Return whether there is such a stream in a log group that there is."""
+        return stream in _log_groups(region)[group].streams
+
+    def write_log(self, group: str, stream: str, events: list[dict[str, Any]], region: str) -> None:
+        """Add events to a stream of a log group that there is, making the stream if need be.
+
+        moto's own PutLogEvents drops what lies two hours ahead of the machine's clock, where AWS's time soon is.
+        """
+        found = _log_groups(region)[group]
+        if stream not in found.streams:
+            found.create_log_stream(stream)
+        found.put_log_events(stream, events)
+
     def reset(self) -> None:
         """Forget everything."""
         from moto.core.base_backend import BackendDict
@@ -113,3 +131,10 @@ class MotoBridge:
 
         BackendDict.reset()
         reset_model_data()
+
+
+def _log_groups(region: str) -> Any:
+    from moto.backends import get_backend
+
+    backends: Any = get_backend("logs")
+    return backends[ACCOUNT][region].groups
