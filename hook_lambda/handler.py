@@ -1,0 +1,138 @@
+"""The hook of a deployment: CodeDeploy calls it once test traffic reaches the new version, and waits for an answer.
+
+It tells bgdeploy that the deployment waits (`hooks/<deployment>.json` in the stack's bucket), and watches for a claim
+beside it (`hooks/<deployment>.claim.json`). Whoever holds the claim runs the checks and owns the answer; it renews
+its claim while it works. Without a claim, or when nobody has renewed it for LEASE_SECONDS, the answer is Failed:
+production stays where it is. Waits are measured by the time that Lambda says is left.
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import boto3
+from botocore.exceptions import ClientError
+
+POLL_SECONDS = 0.5
+ENOUGH_TO_ANSWER = 60_000  # milliseconds of this invocation that are kept for the answer
+OURS = "bgdeploy release "  # how bgdeploy's deployments are described
+
+
+def handler(event: dict[str, str], context: Any) -> None:
+    """Answer for the deployment that `event` names, or leave the answer to who claims it."""
+    codedeploy, s3 = boto3.client("codedeploy"), boto3.client("s3")
+    Hook(event, context, codedeploy, s3, os.environ).run()
+
+
+class Hook:
+    """One invocation."""
+
+    def __init__(
+        self,
+        event: dict[str, str],
+        context: Any,
+        codedeploy: Any,
+        s3: Any,
+        environ: Mapping[str, str],
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.deployment = event["DeploymentId"]
+        self.execution = event["LifecycleEventHookExecutionId"]
+        self.context = context
+        self.codedeploy = codedeploy
+        self.s3 = s3
+        self.environ = environ
+        self.sleep = sleep
+
+    def run(self) -> None:
+        """Answer, or end quietly because somebody else does. Whatever goes wrong is answered with Failed."""
+        status: str | None
+        try:
+            status, why = self.decide()
+        except Exception as error:
+            status, why = "Failed", f"the hook broke: {type(error).__name__}: {error}"
+        print(f"{self.deployment}: {why}")
+        if status:
+            self.answer(status)
+
+    def decide(self) -> tuple[str | None, str]:
+        """Return the answer and why; no answer when it is somebody else's."""
+        found = self.codedeploy.get_deployment(deploymentId=self.deployment)["deploymentInfo"]
+        if found.get("creator") == "codeDeployRollback":
+            return "Succeeded", "a rollback returns to what was live: there is nothing to check"
+        if not found.get("description", "").startswith(OURS):
+            return "Failed", "not started by bgdeploy, so nobody would check it: use `bgdeploy release`"
+        lease = int(self.environ["LEASE_SECONDS"])
+        self.announce(lease)
+        return self.wait(lease * 1000)
+
+    def announce(self, lease: int) -> None:
+        ids = {"deploymentId": self.deployment, "executionId": self.execution}
+        body = json.dumps({"schema": 1, **ids, "lease": lease})
+        self.s3.put_object(
+            Bucket=self.environ["BUCKET"],
+            Key=f"hooks/{self.deployment}.json",
+            Body=body.encode(),
+            ContentType="application/json",
+        )
+        print(f"{self.deployment}: waiting {lease} s for bgdeploy to claim the checks")
+
+    def wait(self, lease: int) -> tuple[str | None, str]:
+        """Watch the claim until it is answered, or nobody has renewed it for `lease` milliseconds."""
+        newest: str | None = None
+        renewed_at = self.remaining()
+        while True:
+            etag, claim = self.claim()
+            if claim.get("answer"):
+                return None, f"{claim['owner']} answered {claim['answer']}"
+            if etag != newest:
+                if claim.get("owner"):
+                    print(f"{self.deployment}: claimed by {claim['owner']}, beat {claim.get('beat')}")
+                newest, renewed_at = etag, self.remaining()
+            if renewed_at - self.remaining() >= lease:
+                return "Failed", self.silence(claim, lease)
+            if self.remaining() <= ENOUGH_TO_ANSWER:
+                if claim and not claim.get("abandoned"):
+                    return None, f"no time is left here; {claim['owner']} owns the answer"
+                return "Failed", "no time is left, and nobody holds the claim"
+            self.sleep(POLL_SECONDS)
+
+    def silence(self, claim: dict[str, Any], lease: int) -> str:
+        if claim:
+            return f"{claim['owner']} has not renewed its claim for {lease // 1000} s: failing closed"
+        return f"nobody claimed the checks for {lease // 1000} s: failing closed"
+
+    def claim(self) -> tuple[str | None, dict[str, Any]]:
+        """Return the claim's ETag and content; None and {} while there is none."""
+        try:
+            found = self.s3.get_object(
+                Bucket=self.environ["BUCKET"], Key=f"hooks/{self.deployment}.claim.json"
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in ("NoSuchKey", "404"):
+                raise
+            return None, {}
+        return str(found["ETag"]), json.loads(found["Body"].read())
+
+    def answer(self, status: str) -> None:
+        """Put the answer, for as long as there is time: CodeDeploy would wait an hour for one that is lost."""
+        while True:
+            try:
+                self.codedeploy.put_lifecycle_event_hook_execution_status(
+                    deploymentId=self.deployment, lifecycleEventHookExecutionId=self.execution, status=status
+                )
+                print(f"{self.deployment}: answered {status}")
+                return
+            except ClientError as error:
+                if error.response["Error"]["Code"] == "LifecycleEventAlreadyCompletedException":
+                    print(f"{self.deployment}: it was answered for already")
+                    return
+                print(f"{self.deployment}: answering {status} failed: {error}")
+                if self.remaining() <= POLL_SECONDS * 2000:
+                    raise
+            self.sleep(POLL_SECONDS)
+
+    def remaining(self) -> int:
+        return int(self.context.get_remaining_time_in_millis())
