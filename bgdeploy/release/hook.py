@@ -1,0 +1,169 @@
+"""The hook's side of a release: what the waiting function says, who may answer for it, and the answer.
+
+Both meet in the stack's bucket. The function writes `hooks/<deployment>.json`; whoever wants to run the checks writes
+`hooks/<deployment>.claim.json` beside it, and S3's conditional writes see to it that only one of several does.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
+
+from bgdeploy.aws import Aws, absent, error_code
+from bgdeploy.clock import Clock
+from bgdeploy.release.claimant import Claimant, dead
+
+Verdict = Literal["Succeeded", "Failed"]
+
+# Seconds between two renewals. Far below any lease: in a sandbox, whose seconds are short, too.
+BEAT = 1.0
+LAPSE = 15.0  # seconds without a renewal after which a claim is anybody's
+
+# What S3 says when somebody else was faster: the condition does not hold, two writes met, or the object is gone.
+_LOST = {"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "412", "409"}
+
+
+@dataclass(frozen=True)
+class HookCall:
+    """A hook that waits for an answer."""
+
+    deployment: str
+    execution: str
+    lease: int
+
+
+def read_call(aws: Aws, bucket: str, deployment: str) -> HookCall | None:
+    """Return what the hook of a deployment wrote, None while it has written nothing."""
+    found = _read(aws, bucket, f"hooks/{deployment}.json")
+    if found is None:
+        return None
+    told, _ = found
+    return HookCall(told["deploymentId"], told["executionId"], int(told["lease"]))
+
+
+def answer(aws: Aws, call: HookCall, verdict: Verdict) -> bool:
+    """Answer CodeDeploy. False when it was answered before, or has stopped waiting (aws-facts 1.5)."""
+    from botocore.exceptions import ClientError
+
+    try:
+        aws.client("codedeploy").put_lifecycle_event_hook_execution_status(
+            deploymentId=call.deployment, lifecycleEventHookExecutionId=call.execution, status=verdict
+        )
+    except ClientError as error:
+        if error_code(error) != "LifecycleEventAlreadyCompletedException":
+            raise
+        return False
+    return True
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Who runs the checks, as the bucket has it."""
+
+    by: Claimant
+    beat: int = 0
+    answer: str | None = None
+    abandoned: bool = False  # given up by who held it: it is anybody's
+    etag: str = ""
+
+    @property
+    def owner(self) -> str:
+        return self.by.owner
+
+
+@dataclass
+class Claims:
+    """The claim on one deployment, read and written by one claimant."""
+
+    aws: Aws
+    bucket: str
+    deployment: str
+    me: Claimant = field(default_factory=Claimant.me)
+
+    @property
+    def key(self) -> str:
+        return f"hooks/{self.deployment}.claim.json"
+
+    def read(self) -> Claim | None:
+        """Return the claim as it is, None when there is none."""
+        found = _read(self.aws, self.bucket, self.key)
+        if found is None:
+            return None
+        told, etag = found
+        by = Claimant(
+            told["owner"],
+            told.get("host", ""),
+            int(told.get("pid", 0)),
+            told.get("started", ""),
+            told.get("token", ""),
+        )
+        return Claim(by, int(told["beat"]), told.get("answer"), bool(told.get("abandoned")), etag)
+
+    def take(self, seen: Claim | None) -> Claim | None:
+        """Make the claim ours, which was `seen` last; None when somebody else was faster."""
+        if seen is None:
+            return self._write(Claim(self.me), {"IfNoneMatch": "*"})
+        return self._write(Claim(self.me, seen.beat + 1), {"IfMatch": seen.etag})
+
+    def renew(self, mine: Claim) -> Claim | None:
+        """Say that we are still at it; None when the claim is not ours any more."""
+        return self._write(replace(mine, beat=mine.beat + 1), {"IfMatch": mine.etag})
+
+    def close(self, mine: Claim, verdict: Verdict) -> Claim | None:
+        """Say that the hook has been answered."""
+        return self._write(replace(mine, beat=mine.beat + 1, answer=verdict), {"IfMatch": mine.etag})
+
+    def abandon(self, mine: Claim) -> Claim | None:
+        """Give the claim up, so that another may take it at once."""
+        return self._write(replace(mine, beat=mine.beat + 1, abandoned=True), {"IfMatch": mine.etag})
+
+    def _write(self, claim: Claim, condition: Mapping[str, str]) -> Claim | None:
+        from botocore.exceptions import ClientError
+
+        told = {key: value for key, value in asdict(claim).items() if key not in {"by", "etag"}}
+        body = json.dumps({"schema": 1, **asdict(claim.by), **told}, indent=2)
+        try:
+            put = self.aws.client("s3").put_object(
+                Bucket=self.bucket,
+                Key=self.key,
+                Body=body.encode(),
+                ContentType="application/json",
+                **condition,
+            )
+        except ClientError as error:
+            if error_code(error) not in _LOST:
+                raise
+            return self._written(claim)
+        return replace(claim, etag=put["ETag"])
+
+    def _written(self, claim: Claim) -> Claim | None:
+        """A write that is sent again, because its answer was lost, meets itself: then it is ours after all."""
+        now = self.read()
+        return now if now and replace(now, etag="") == replace(claim, etag="") else None
+
+
+@dataclass
+class Lapse:
+    """Watches somebody else's claim, and tells when it is anybody's: by our own clock, never by theirs."""
+
+    me: Claimant
+    clock: Clock
+    _etag: str = ""
+    _since: float = 0.0
+
+    def over(self, claim: Claim) -> bool:
+        """Tell whether `claim`, just read, may be taken over."""
+        if claim.etag != self._etag:
+            self._etag, self._since = claim.etag, self.clock.monotonic()
+        if claim.abandoned or dead(claim.by, self.me):
+            return True
+        return self.clock.monotonic() - self._since >= LAPSE
+
+
+def _read(aws: Aws, bucket: str, key: str) -> tuple[dict[str, Any], str] | None:
+    with absent("NoSuchKey"):
+        found = aws.client("s3").get_object(Bucket=bucket, Key=key)
+        return json.loads(found["Body"].read()), found["ETag"]
+    return None

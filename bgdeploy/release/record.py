@@ -1,0 +1,91 @@
+"""What a release leaves behind for whoever watches it, from whatever machine: an object in the stack's bucket.
+
+The deployment's description names it, because that is all that CodeDeploy keeps for us.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from bgdeploy.aws import Aws, absent
+from bgdeploy.config import Check, Duration
+from bgdeploy.release.checks import Mode
+
+_DESCRIBED = re.compile(r"^bgdeploy release (?P<version>\S+) \[(?P<key>[0-9a-z]+)\]")
+_LONGEST_DESCRIPTION = 256  # the user guide's limit; others say more (aws-facts 1.1)
+
+
+@dataclass(frozen=True)
+class Record:
+    """One release, as it was started."""
+
+    version: str
+    env: str
+    image: str
+    task_definition: str
+    checks: tuple[Check, ...]  # filled: `{version}` is replaced
+    mode: Mode
+    by: str  # user@host
+    started: str  # ISO 8601, UTC
+    context: str = ""  # the hash of what the image was built from, "" when nobody knows
+    key: str = field(default_factory=lambda: secrets.token_hex(4))
+
+    @property
+    def description(self) -> str:
+        """How the deployment is described; from it, `key_of` finds the record again."""
+        return f"bgdeploy release {self.version} [{self.key}] by {self.by}"[:_LONGEST_DESCRIPTION]
+
+
+def key_of(description: str) -> str | None:
+    """Return the key of the record that a deployment's description names, None for a foreign deployment."""
+    match = _DESCRIBED.match(description)
+    return match["key"] if match else None
+
+
+def save(aws: Aws, bucket: str, record: Record) -> None:
+    """Write the record. It is never written again."""
+    aws.client("s3").put_object(
+        Bucket=bucket, Key=_object(record.key), Body=encode(record), ContentType="application/json"
+    )
+
+
+def load(aws: Aws, bucket: str, key: str) -> Record | None:
+    """Return the record with this key, None when there is none."""
+    with absent("NoSuchKey"):
+        return decode(aws.client("s3").get_object(Bucket=bucket, Key=_object(key))["Body"].read())
+    return None
+
+
+def _object(key: str) -> str:
+    return f"releases/{key}.json"
+
+
+def encode(record: Record) -> bytes:
+    """Return the record as JSON."""
+    plain = msgspec.to_builtins(record, enc_hook=_written, builtin_types=())
+    return json.dumps({"schema": 1, **plain}, indent=2, ensure_ascii=False).encode()
+
+
+def decode(body: bytes) -> Record:
+    """Return the record that `encode` wrote, or one of a later bgdeploy that says more."""
+    told = json.loads(body)
+    known = {name: told[name] for name in Record.__dataclass_fields__ if name in told}
+    return msgspec.convert(known, Record, dec_hook=_read)
+
+
+def _written(value: Any) -> Any:
+    if isinstance(value, Duration):
+        return str(value)
+    raise NotImplementedError(type(value))
+
+
+def _read(kind: type, value: Any) -> Any:
+    if kind is Duration:
+        return Duration.parse(value)
+    raise NotImplementedError(kind)
