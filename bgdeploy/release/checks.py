@@ -50,6 +50,7 @@ class ChecksState:
     stage: Stage = "idle"
     owner: str = ""
     results: tuple[CheckResult, ...] = ()
+    notice: str = ""  # AWS's trouble that is being outlasted
 
 
 @dataclass(frozen=True)

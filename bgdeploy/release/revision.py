@@ -1,0 +1,122 @@
+"""The task definition of a version: what the config declares, registered only when no revision says just that."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bgdeploy.aws import Attrs, Aws, tag_list, tag_map
+from bgdeploy.config import Settings
+from bgdeploy.release.image import Image
+from bgdeploy.release.sides import VERSION_TAG
+
+CONTENT_TAG, CONTEXT_TAG = "bgdeploy:content", "bgdeploy:context"
+_ADDRESS = "task-definition"
+_LOOK_BACK = 10  # revisions of the family that are compared; older ones are registered anew
+
+
+@dataclass(frozen=True)
+class Place:
+    """What an account adds to a task definition."""
+
+    region: str
+    execution_role: str  # ARNs
+    task_role: str
+
+    @classmethod
+    def of(cls, aws: Aws, settings: Settings) -> Place:
+        """Return where the stack's tasks run."""
+        execution, task = (
+            aws.arn("iam", f"role/{settings.names.role(use)}") for use in ("execution", "task")
+        )
+        return cls(aws.region, execution, task)
+
+
+def build(settings: Settings, place: Place, image: Image, version: str) -> Attrs:
+    """Return the task definition of `version` as RegisterTaskDefinition wants it, without tags."""
+    container = settings.config.container
+    logs = {
+        "awslogs-group": settings.names.log_group,
+        "awslogs-region": place.region,
+        "awslogs-stream-prefix": version,
+    }
+    main = {
+        "name": container.name,
+        "image": image.reference,
+        "essential": True,
+        "portMappings": [{"containerPort": container.port, "protocol": "tcp"}],
+        "environment": [
+            {"name": key, "value": container.environment[key]} for key in sorted(container.environment)
+        ],
+        "logConfiguration": {"logDriver": "awslogs", "options": logs},
+    }
+    return {
+        "family": settings.names.plain,
+        "networkMode": "awsvpc",
+        "requiresCompatibilities": ["FARGATE"],
+        "cpu": str(container.cpu),
+        "memory": str(container.memory),
+        "executionRoleArn": place.execution_role,
+        "taskRoleArn": place.task_role,
+        "containerDefinitions": [main],
+    }
+
+
+def content_hash(content: Attrs, version: str) -> str:
+    """Return the hash by which a revision is found again. The version counts: people know a revision by it."""
+    return hashlib.sha256(json.dumps([content, version], sort_keys=True).encode()).hexdigest()
+
+
+def says(declared: Any, actual: Any) -> bool:
+    """Tell whether `actual` has all that is `declared`; what AWS adds to it does not count."""
+    if isinstance(declared, Mapping):
+        return isinstance(actual, Mapping) and all(
+            key in actual and says(value, actual[key]) for key, value in declared.items()
+        )
+    if isinstance(declared, list):
+        return isinstance(actual, list) and len(declared) == len(actual) and all(map(says, declared, actual))
+    return bool(declared == actual)
+
+
+@dataclass(frozen=True)
+class Revision:
+    """A revision of the family."""
+
+    arn: str
+    fresh: bool  # registered just now
+
+    @property
+    def name(self) -> str:
+        """`family:revision`."""
+        return self.arn.rpartition("/")[2]
+
+
+def register(aws: Aws, content: Attrs, version: str, context: str) -> Revision:
+    """Return the revision that says `content`, registering one when none of the latest does."""
+    digest = content_hash(content, version)
+    for actual, tags in _latest(aws, content["family"]):
+        # Whoever makes a new revision in the console copies the tags of an old one: the content has to agree too.
+        if tags.get(CONTENT_TAG) == digest and tags.get(VERSION_TAG) == version and says(content, actual):
+            return Revision(actual["taskDefinitionArn"], fresh=False)
+    tags = {**aws.tags(_ADDRESS), "Name": content["family"], VERSION_TAG: version, CONTENT_TAG: digest}
+    if context:
+        tags[CONTEXT_TAG] = context
+    made = aws.client("ecs").register_task_definition(
+        **content, tags=tag_list(tags, key="key", value="value")
+    )
+    return Revision(made["taskDefinition"]["taskDefinitionArn"], fresh=True)
+
+
+def _latest(aws: Aws, family: str) -> Iterator[tuple[Attrs, dict[str, str]]]:
+    """Yield the family's newest revisions and their tags, the newest first."""
+    ecs = aws.client("ecs")
+    arns = ecs.list_task_definitions(
+        familyPrefix=family, status="ACTIVE", sort="DESC", maxResults=_LOOK_BACK
+    )["taskDefinitionArns"]
+    for arn in arns:
+        if arn.rpartition("/")[2].partition(":")[0] == family:
+            found = ecs.describe_task_definition(taskDefinition=arn, include=["TAGS"])
+            yield found["taskDefinition"], tag_map(found.get("tags"))
