@@ -19,8 +19,8 @@ class Reaper:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        # Not a package's module but the file itself: it must be small and start at once. -I keeps its neighbours here from
-        # standing in for modules of the standard library.
+        # Not a package's module but the file itself: it must be small and start at once. -I keeps its neighbours
+        # here from standing in for modules of the standard library.
         self._process = subprocess.Popen(
             [sys.executable, "-S", "-I", __file__], stdin=subprocess.PIPE, start_new_session=True
         )

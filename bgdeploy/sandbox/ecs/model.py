@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import random
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -13,12 +14,15 @@ from typing import Any
 from bgdeploy.sandbox.tasks import Process
 from bgdeploy.sandbox.world import ACCOUNT
 
+_EVENTS = 100  # of a service, as many as DescribeServices tells
+
 
 @dataclass
 class Container:
     """One container of a task."""
 
     definition: Mapping[str, Any]
+    starting: Future[Process] | None = None
     process: Process | None = None
     exit_code: int | None = None
     reason: str = ""
@@ -34,16 +38,18 @@ class Container:
 
 @dataclass
 class Task:
-    """One task. Its status moves PROVISIONING, PENDING, RUNNING, DEPROVISIONING (draining, stopping), STOPPED."""
+    """One task. Its status moves PROVISIONING, PENDING, RUNNING, DEACTIVATING (draining), STOPPING, STOPPED."""
 
     id: str
     definition: Mapping[str, Any]
     ip: str
     subnet: str
+    security_groups: tuple[str, ...]
     containers: list[Container]
     created: datetime
     status: str = "PROVISIONING"
     desired: str = "RUNNING"
+    launched: bool = False  # its containers are being started
     started: datetime | None = None
     stopping: datetime | None = None
     signalled: datetime | None = None
@@ -80,9 +86,9 @@ class TaskSet:
     status: str = "ACTIVE"
     scale: float = 100.0
     steady: bool = False
-    steady_at: datetime | None = None
+    steady_at: datetime | None = None  # when it last became steady, or ceased to be
     tasks: list[Task] = field(default_factory=list)
-    failures: int = 0
+    failures: int = 0  # tasks in a row that did not live until they were healthy
     not_before: datetime | None = None  # the scheduler waits before it replaces what keeps failing
     number: int = field(default_factory=lambda: random.randrange(10**18, 10**19))
 
@@ -108,7 +114,7 @@ class TaskSet:
 
     @property
     def pending(self) -> int:
-        return sum(task.status in {"PROVISIONING", "PENDING"} for task in self.tasks)
+        return sum(task.status in {"PROVISIONING", "PENDING"} and task.serving for task in self.tasks)
 
     @property
     def stopped_reasons(self) -> list[str]:
@@ -129,6 +135,7 @@ class EcsService:
     status: str = "ACTIVE"
     controller: str = "CODE_DEPLOY"
     task_sets: list[TaskSet] = field(default_factory=list)
+    past: list[TaskSet] = field(default_factory=list)  # removed; their stopped tasks can still be described
     events: list[tuple[str, datetime, str]] = field(default_factory=list)
     tags: dict[str, str] = field(default_factory=dict)
     ended_at: datetime | None = None
@@ -167,7 +174,14 @@ class EcsService:
             }
         ]
 
+    @property
+    def tasks(self) -> Iterator[tuple[TaskSet, Task]]:
+        """Every task that can be described, with its task set."""
+        for task_set in (*self.past, *self.task_sets):
+            for task in task_set.tasks:
+                yield task_set, task
+
     def tell(self, message: str, at: datetime) -> None:
-        """Add an event, as the console shows them: newest first, a hundred of them."""
-        self.events.insert(0, (str(uuid.uuid4()), at, message))
-        del self.events[100:]
+        """Add an event, newest first, as DescribeServices has them."""
+        self.events.insert(0, (str(uuid.uuid4()), at, f"(service {self.name}{message}"))
+        del self.events[_EVENTS:]

@@ -46,6 +46,10 @@ class Addresses:
         real = self._ports[balancer, port]
         return (address if real == port else _PLAIN), real
 
+    def lose(self, balancer: str, port: int) -> None:
+        """Somebody else has the port where this listener was to listen: give it a high one."""
+        self._ports[balancer, port] = _free_port()
+
     def release(self, balancer: str) -> None:
         """Give the address of `balancer` back."""
         self.names.pop(balancer, None)

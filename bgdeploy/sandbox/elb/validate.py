@@ -8,6 +8,7 @@ from typing import Any
 from bgdeploy.sandbox.world import RefusedError
 
 _MOST_GROUPS = 5  # of one forward action (aws-facts 7.1)
+_TLS = frozenset({"SslPolicy", "AlpnPolicy", "Certificates"})
 
 
 def weights(actions: Iterable[Mapping[str, Any]]) -> dict[str, int]:
@@ -60,13 +61,46 @@ def check_subnets(zones: Sequence[str], asked: int) -> None:
         )
 
 
-def echoed(listener: Mapping[str, Any]) -> dict[str, Any]:
+def as_told(listener: Mapping[str, Any]) -> dict[str, Any]:
     """Return a listener (or rule) as AWS describes it: one target group is told twice, several only in ForwardConfig.
 
     Code that reads the action's own TargetGroupArn breaks on the second form, which CodeDeploy leaves (aws-facts 7.2).
     """
     key = "DefaultActions" if "DefaultActions" in listener else "Actions"
-    return {**listener, key: [_action(action) for action in listener.get(key, [])]}
+    plain = listener.get("Protocol") == "HTTP"  # moto gives TLS settings to plain HTTP too
+    kept = {name: value for name, value in listener.items() if not (plain and name in _TLS)}
+    return {**kept, key: [_action(action) for action in listener.get(key, [])]}
+
+
+def weighted(weights: Mapping[str, int]) -> dict[str, Any]:
+    """Return the forward action that CodeDeploy writes: every group in it, also those of weight 0 (aws-facts 7.2)."""
+    groups = [{"TargetGroupArn": arn, "Weight": weight} for arn, weight in weights.items()]
+    config = {"TargetGroups": groups, "TargetGroupStickinessConfig": {"Enabled": False}}
+    return {"Type": "forward", "ForwardConfig": config}
+
+
+def check_same_group(existing: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+    """Refuse another target group of the same name, unless it would be the same group (aws-facts 7.4)."""
+    name = asked["Name"]
+    if any(existing.get(key) != value for key, value in asked.items() if key not in {"Name", "Tags"}):
+        message = f"A target group with the same name '{name}' exists, but with different settings"
+        raise RefusedError("DuplicateTargetGroupNameException", message)
+
+
+def check_same_balancer(
+    existing: Mapping[str, Any], asked: Mapping[str, Any], subnets: Iterable[str]
+) -> None:
+    """Refuse another load balancer of the same name, unless it would be the same one (aws-facts 7.4)."""
+    have = {zone["SubnetId"] for zone in existing["AvailabilityZones"]}
+    groups = set(asked.get("SecurityGroups", existing.get("SecurityGroups", [])))
+    same = (
+        have == set(subnets)
+        and groups == set(existing.get("SecurityGroups", []))
+        and asked.get("Scheme", "internet-facing") == existing.get("Scheme")
+    )
+    if not same:
+        message = f"A load balancer with the same name '{asked['Name']}' exists, but with different settings"
+        raise RefusedError("DuplicateLoadBalancerNameException", message)
 
 
 def _action(action: Mapping[str, Any]) -> dict[str, Any]:
@@ -76,8 +110,3 @@ def _action(action: Mapping[str, Any]) -> dict[str, Any]:
     plain = {name: value for name, value in action.items() if name not in {"TargetGroupArn", "ForwardConfig"}}
     plain["ForwardConfig"] = {"TargetGroups": groups, "TargetGroupStickinessConfig": {"Enabled": False}}
     return plain | ({"TargetGroupArn": groups[0]["TargetGroupArn"]} if len(groups) == 1 else {})
-
-
-def settings_of(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings by which two CreateTargetGroup requests are the same."""
-    return {name: value for name, value in params.items() if name not in {"Tags"}}

@@ -1,0 +1,106 @@
+"""From a container's definition to what its process is started with: image, command, environment, secrets, log."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from bgdeploy.sandbox.ecs.model import Container, EcsService, Task
+from bgdeploy.sandbox.images import PullError
+from bgdeploy.sandbox.tasks import Spec
+from bgdeploy.sandbox.world import RefusedError, World
+
+_LOGGER = (
+    "ResourceInitializationError: failed to validate logger args: create stream has been retried 1 times: "
+    "failed to create Cloudwatch log stream"
+)
+_SECRETS = (
+    "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: "
+    "unable to retrieve secret"
+)
+
+
+class LaunchError(Exception):
+    """A container cannot be started; the text is what ECS gives as the reason that the task stopped."""
+
+
+class Launcher:
+    """Prepares containers to be started, and writes their logs."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def spec(self, service: EcsService, task: Task, container: Container) -> Spec:
+        """Return what a container's process is started with. Raises LaunchError."""
+        definition = container.definition
+        try:
+            self.log(service, task, container, [])
+        except RefusedError as error:
+            raise LaunchError(f"{_LOGGER}: {error.code}: {error.message}") from error
+        environment = self._environment(service.region, task, definition)
+        try:
+            image = self._world.images.resolve(definition["image"], service.region)
+        except PullError as error:
+            raise LaunchError(str(error)) from error
+        entrypoint = definition.get("entryPoint") or image.entrypoint
+        command = definition.get("command") or ([] if definition.get("entryPoint") else image.command)
+        folder = self._world.settings.home / "tasks" / task.id / container.name
+        return Spec(image, folder, [*entrypoint, *command], environment)
+
+    def log(self, service: EcsService, task: Task, container: Container, lines: list[str]) -> None:
+        """Write to the container's log stream. Raises RefusedError when its log group does not exist."""
+        config: dict[str, Any] = container.definition.get("logConfiguration") or {}
+        options = config.get("options", {})
+        if config.get("logDriver") != "awslogs" or "awslogs-group" not in options:
+            return
+        group, region = options["awslogs-group"], options.get("awslogs-region", service.region)
+        if options.get("awslogs-create-group") == "true":
+            logs = self._world.client("logs", region=region)
+            with contextlib.suppress(logs.exceptions.ResourceAlreadyExistsException):
+                logs.create_log_group(logGroupName=group)
+        prefix = options.get("awslogs-stream-prefix")
+        stream = f"{prefix}/{container.name}/{task.id}" if prefix else task.id
+        self._world.logs.write(group, stream, lines, region)
+
+    def ship(self, service: EcsService, task: Task) -> None:
+        """Write what the containers have written to their logs; where the log group is gone, it is lost, as on AWS."""
+        for container in task.containers:
+            lines = container.process.output() if container.process is not None else []
+            if lines:
+                with contextlib.suppress(RefusedError):
+                    self.log(service, task, container, lines)
+
+    def _environment(self, region: str, task: Task, definition: Mapping[str, Any]) -> dict[str, str]:
+        """Return a container's environment. With a task role, the sandbox's own AWS is within its reach."""
+        found = {"AWS_REGION": region, "AWS_DEFAULT_REGION": region, "AWS_EC2_METADATA_DISABLED": "true"}
+        if task.definition.get("taskRoleArn"):
+            found |= {
+                "AWS_ENDPOINT_URL": self._world.endpoint,
+                "AWS_ACCESS_KEY_ID": self._world.access_key,
+                "AWS_SECRET_ACCESS_KEY": "task",
+            }
+        found |= {each["name"]: each["value"] for each in definition.get("environment", [])}
+        return found | {
+            each["name"]: self._secret(each["valueFrom"], region) for each in definition.get("secrets", [])
+        }
+
+    def _secret(self, source: str, region: str) -> str:
+        """Return what a secret holds: an ARN of Secrets Manager, or an ARN or a name of Systems Manager."""
+        from botocore.exceptions import ClientError
+
+        try:
+            if ":secretsmanager:" in source:
+                return self._from_secrets_manager(source, region)
+            name = source.partition(":parameter")[2] or source
+            ssm = self._world.client("ssm", region=region)
+            return str(ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"])
+        except (ClientError, KeyError, ValueError) as error:
+            raise LaunchError(f"{_SECRETS} {source}: {error}") from error
+
+    def _from_secrets_manager(self, source: str, region: str) -> str:
+        parts = source.split(":")  # an ARN of seven parts, then a key of the JSON in it
+        arn, field = ":".join(parts[:7]), parts[7] if len(parts) > 7 else ""
+        told = self._world.client("secretsmanager", region=region).get_secret_value(SecretId=arn)
+        return str(json.loads(told["SecretString"])[field]) if field else str(told["SecretString"])
