@@ -61,10 +61,8 @@ class Http:
     def _body(self, response: urllib3.BaseHTTPResponse, deadline: float) -> str:
         """Read the body, at most a mebibyte of it. The read timeout counts anew with every piece, the deadline not."""
         read = b""
-        for piece in response.stream(_CHUNK):
+        while len(read) < _LONGEST_BODY and (piece := response.read1(_CHUNK)):
             read += piece
-            if len(read) >= _LONGEST_BODY:
-                break
             if self._clock.monotonic() > deadline:
                 raise _TooSlowError
         charset = _charset(response.headers.get("Content-Type", ""))
@@ -92,13 +90,13 @@ def _charset(content_type: str) -> str:
 def _no_answer(error: Exception, timeout: float) -> Answer:
     from urllib3 import exceptions as e
 
-    if isinstance(error, e.ConnectTimeoutError):
-        return Answer(None, error=f"no connection within {min(timeout, _CONNECT):g} s", reached=False)
     if isinstance(error, e.NameResolutionError):
         return Answer(None, error="its name could not be resolved", reached=False)
     if isinstance(error, e.NewConnectionError):
         why = "refused" if "refused" in str(error).lower() else str(error).rpartition(": ")[2]
         return Answer(None, error=f"the connection was not made: {why}", reached=False)
+    if isinstance(error, e.ConnectTimeoutError):  # after what in some versions of urllib3 are kinds of it
+        return Answer(None, error=f"no connection within {min(timeout, _CONNECT):g} s", reached=False)
     if isinstance(error, (e.ReadTimeoutError, _TooSlowError)):
         return Answer(None, error=f"no whole answer within {timeout:g} s")
     if isinstance(error, (e.ProtocolError, OSError)):
