@@ -99,7 +99,7 @@ class Proxy:
             began = time.monotonic()
             try:
                 answer = await self._ask(target, listener, request, body)
-                group.served.seconds.append(time.monotonic() - began)
+                group.served.seconds.append(round(time.monotonic() - began, 4))
                 group.served.codes[str(answer.status)[0]] += 1
                 return await _relay(answer, request)
             except asyncio.TimeoutError:

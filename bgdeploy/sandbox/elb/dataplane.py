@@ -30,6 +30,11 @@ class DataPlane:
         return self._process is not None and self._process.poll() is not None
 
     @property
+    def pid(self) -> int:
+        """The process; 0 before there is one."""
+        return self._process.pid if self._process is not None else 0
+
+    @property
     def running(self) -> bool:
         return self._process is not None and not self.died
 
