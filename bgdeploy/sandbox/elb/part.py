@@ -45,7 +45,7 @@ class Elb:
         self._targets.let_go()
         if self._plane.died:
             log.error("the balancer died and is started again")
-        if self._targets.changed or self._topologies.stale or self._plane.died:
+        if self._targets.changed or self._topologies.changed or self._plane.died:
             self._push()
 
     def close(self) -> None:
@@ -142,7 +142,7 @@ class Elb:
             document["listeners"] += wanted.listeners(topology, settings, self._addresses.endpoint)
             document["groups"] |= wanted.groups(topology, settings, self._targets.of)
         self._targets.settle(document["groups"])
-        self._targets.changed = False
+        self._targets.changed = self._topologies.changed = False
         if document["listeners"] or self._plane.running:
             self._plane.send(document)
 

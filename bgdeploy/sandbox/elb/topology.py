@@ -55,6 +55,7 @@ class Topologies:
         self._world = world
         self._known: dict[str, Topology] = {}
         self.stale: set[str] = set()
+        self.changed = False  # since the balancer was told last; reading it again tells the balancer nothing
 
     def of(self, region: str) -> Topology:
         """Return a region's topology as it is now."""
@@ -66,6 +67,7 @@ class Topologies:
     def touch(self, region: str) -> None:
         """Something in `region` is about to change, or has."""
         self.stale.add(region)
+        self.changed = True
 
     def all(self) -> dict[str, Topology]:
         """Return the topologies of the regions in use."""
