@@ -81,16 +81,17 @@ class Hook:
 
     def wait(self, lease: int) -> tuple[str | None, str]:
         """Watch the claim until it is answered, or nobody has renewed it for `lease` milliseconds."""
-        newest: str | None = None
+        newest = owner = None
         renewed_at = self.remaining()
         while True:
             etag, claim = self.claim()
             if claim.get("answer"):
                 return None, f"{claim['owner']} answered {claim['answer']}"
             if etag != newest:
-                if claim.get("owner"):
-                    print(f"{self.deployment}: claimed by {claim['owner']}, beat {claim.get('beat')}")
                 newest, renewed_at = etag, self.remaining()
+            if claim.get("owner") != owner:
+                owner = claim.get("owner")
+                print(f"{self.deployment}: claimed by {owner}")
             if renewed_at - self.remaining() >= lease:
                 return "Failed", self.silence(claim, lease)
             if self.remaining() <= ENOUGH_TO_ANSWER:

@@ -214,6 +214,8 @@ _STAGES: dict[str, tuple[str, bool | None]] = {
     "passed": ("all passed", True),
     "failed": ("not all passed", False),
     "unreachable": ("could not reach the test listener", False),
+    "observed": ("observed only: the release goes on whatever they found", None),
+    "skipped": ("not run, as asked", None),
     "lapsed": ("nobody answered the hook in time", False),
 }
 
