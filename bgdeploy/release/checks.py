@@ -200,8 +200,10 @@ def excerpt(body: str, like: str = "") -> str:
     lines = [" ".join(line.split()) for line in body.splitlines() if line.strip()]
     if not lines:
         return "an empty body"
-    near = difflib.get_close_matches(like, lines[:500], n=1, cutoff=0.3) if like else []
-    return f'"{_shortened(near[0] if near else " ".join(lines))}"'
+    # Markup would make every line of a page look a little like every other.
+    texts = {re.sub(r"<[^>]*>", "", line): line for line in reversed(lines[:500])}
+    near = difflib.get_close_matches(re.sub(r"<[^>]*>", "", like), texts, n=1, cutoff=0.4) if like else []
+    return f'"{_shortened(texts[near[0]] if near else " ".join(lines))}"'
 
 
 def _shortened(text: str) -> str:

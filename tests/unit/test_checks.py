@@ -39,6 +39,11 @@ def test_a_missing_text_is_told_with_the_line_that_comes_nearest() -> None:
     assert told == 'wanted body contains "Hello from v2", got "<h1>Good morning from v2</h1>"'
 
 
+def test_a_body_with_nothing_like_it_is_told_by_its_beginning() -> None:
+    told = _judged(PAGE, contains="404 page not found")
+    assert told.endswith('got "<html> <body> <h1>Good morning from v2</h1> </body> </html>"')
+
+
 def test_a_body_that_says_it_passes() -> None:
     assert _judged(PAGE, contains="Good morning", matches=r"from v\d") == ""
 
