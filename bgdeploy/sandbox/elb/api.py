@@ -124,7 +124,8 @@ class Operations:
         return deleted
 
     def _named(self, balancer: Facts) -> Facts:
-        return {**balancer, "DNSName": self._addresses.take(balancer["LoadBalancerArn"])}
+        name = self._addresses.take(balancer["LoadBalancerArn"])
+        return {"Scheme": validate.SCHEME, **balancer, "DNSName": name}
 
     # Target groups
 

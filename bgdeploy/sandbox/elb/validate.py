@@ -8,6 +8,7 @@ from typing import Any
 from bgdeploy.sandbox.world import RefusedError
 
 _MOST_GROUPS = 5  # of one forward action (aws-facts 7.1)
+SCHEME = "internet-facing"  # when none is given; moto does not tell it then
 _TLS = frozenset({"SslPolicy", "AlpnPolicy", "Certificates"})
 
 
@@ -96,7 +97,7 @@ def check_same_balancer(
     same = (
         have == set(subnets)
         and groups == set(existing.get("SecurityGroups", []))
-        and asked.get("Scheme", "internet-facing") == existing.get("Scheme")
+        and asked.get("Scheme", SCHEME) == existing.get("Scheme", SCHEME)
     )
     if not same:
         message = f"A load balancer with the same name '{asked['Name']}' exists, but with different settings"
