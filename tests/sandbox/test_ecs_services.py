@@ -109,6 +109,23 @@ def test_a_target_group_without_a_load_balancer_is_refused(standing: Fleet) -> N
     )
 
 
+def test_a_target_group_of_instances_is_refused(fleet: Fleet) -> None:
+    machines = fleet.group("machines", TargetType="instance")
+    fleet.listener(80, {"Type": "forward", "TargetGroupArn": machines})
+    balancer = {"targetGroupArn": machines, "containerName": "web", "containerPort": 80}
+    asked = {"cluster": fleet.cluster, "serviceName": "web", "taskDefinition": fleet.definition()}
+    network = {"awsvpcConfiguration": {"subnets": fleet.subnets}}
+    code, message = fleet.refused(
+        "ecs",
+        "create_service",
+        **asked,
+        deploymentController={"type": "CODE_DEPLOY"},
+        loadBalancers=[balancer],
+        networkConfiguration=network,
+    )
+    assert (code, "has target type instance" in message) == ("InvalidParameterException", True)
+
+
 def test_a_target_group_of_weight_zero_has_a_load_balancer(fleet: Fleet) -> None:
     balancer = {"targetGroupArn": fleet.green, "containerName": "web", "containerPort": 80}
     assert fleet.create(loadBalancers=[balancer]).status == "ACTIVE"

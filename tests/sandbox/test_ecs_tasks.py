@@ -225,6 +225,7 @@ def test_an_unhealthy_task_is_replaced_after_its_grace_period(fleet: Fleet) -> N
     fleet.create(taskDefinition=definition, healthCheckGracePeriodSeconds=60)
     fleet.until(lambda: [each["State"] for each in fleet.health(fleet.blue)] == ["unhealthy"], step=0.1)
     assert fleet.tasks("STOPPED") == []
+    fleet.until(lambda: fleet.tasks("STOPPED"), step=10)
     task = first_stopped(fleet)
 
     assert task["stoppedReason"] == f"Task failed ELB health checks in (target-group {fleet.blue})"

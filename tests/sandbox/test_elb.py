@@ -165,6 +165,19 @@ def test_what_is_not_there_is_said_to_be_so(
         assert standing.refused("elbv2", operation, **arguments)[0] == code
 
 
+def test_another_kind_of_load_balancer_is_refused_plainly(standing: Fleet) -> None:
+    refused = standing.refused(
+        "elbv2", "create_load_balancer", Name="n", Type="network", Subnets=standing.subnets
+    )
+    assert refused == ("NotImplemented", "a network load balancer is not implemented in the sandbox")
+
+
+def test_a_target_that_is_no_address_is_refused(standing: Fleet) -> None:
+    targets = [{"Id": "i-0123456789abcdef0"}]
+    refused = standing.refused("elbv2", "register_targets", TargetGroupArn=standing.blue, Targets=targets)
+    assert refused[0] == "ValidationError"
+
+
 # What is told
 
 

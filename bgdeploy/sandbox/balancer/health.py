@@ -11,7 +11,8 @@ from bgdeploy.sandbox.balancer.model import Group, Target
 _HEADERS = {"User-Agent": "ELB-HealthChecker/2.0", "Accept-Encoding": "gzip, compressed"}
 # However fast AWS's time runs: a machine under load needs a moment for an answer, and a failure costs a task its life.
 _LEAST_TIMEOUT = 1.0
-_FIRST_CHECK = 0.05  # real seconds after the registration, or an interval when that is shorter
+_LEAST_INTERVAL = 0.05
+_FIRST_CHECK = 0.05  # real seconds after the registration
 
 Failure = tuple[str, str]  # AWS's reason code and description
 
@@ -19,10 +20,10 @@ Failure = tuple[str, str]  # AWS's reason code and description
 async def check_forever(session: ClientSession, group: Group, target: Target) -> None:
     """Check a target until this is cancelled."""
     target.tell_health()
-    await asyncio.sleep(min(_FIRST_CHECK, float(group.health["interval"])))
+    await asyncio.sleep(_FIRST_CHECK)
     while True:
         judge(group, target, await check(session, group, target))
-        await asyncio.sleep(float(group.health["interval"]))
+        await asyncio.sleep(max(_LEAST_INTERVAL, float(group.health["interval"])))
 
 
 async def check(session: ClientSession, group: Group, target: Target) -> Failure | None:

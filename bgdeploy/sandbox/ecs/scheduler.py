@@ -16,6 +16,8 @@ from bgdeploy.sandbox.world import World
 
 _BACK_OFF = timedelta(seconds=10)  # for each failure in a row, up to a minute
 _LONGEST_BACK_OFF = timedelta(minutes=1)
+# However fast AWS's time runs, processes do not start faster: for these real seconds nobody minds a task's health.
+_LEAST_REAL_GRACE = 3.0
 _STRUGGLING = 3  # failures in a row, after which ECS says so
 _KEEP_STOPPED = timedelta(hours=1)  # stopped tasks can be described for about that long
 _RESERVED = 4  # addresses at the beginning of every subnet, AWS's own
@@ -116,8 +118,7 @@ class Scheduler:
         health, service = self._world.elb.health(group, task.ip, port), task_set.service
         if health == "healthy":
             task_set.failures = 0
-        grace = timedelta(seconds=service.params.get("healthCheckGracePeriodSeconds", 0))
-        if health != "unhealthy" or now < task.started + grace:
+        if health != "unhealthy" or now < task.started + self._grace(service):
             return
         why = self._world.elb.why(group, task.ip, port)
         where = f"(target-group {group})"
@@ -127,6 +128,10 @@ class Scheduler:
         self._lifecycle.stop(
             task_set, task, "ServiceSchedulerInitiated", f"Task failed ELB health checks in {where}"
         )
+
+    def _grace(self, service: EcsService) -> timedelta:
+        asked = service.params.get("healthCheckGracePeriodSeconds", 0)
+        return timedelta(seconds=max(asked, _LEAST_REAL_GRACE * self._world.settings.speed))
 
     def _back_off(self, task_set: TaskSet, now: datetime) -> None:
         """Have the next replacement wait, a little longer each time that one fails."""

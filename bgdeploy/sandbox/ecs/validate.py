@@ -53,12 +53,20 @@ def check_new(params: Mapping[str, Any]) -> None:
 
 
 def check_group(arn: str, group: GroupView | None) -> None:
-    """Refuse a target group that is not there, or that no listener forwards to (aws-facts 6.1)."""
+    """Refuse a target group that is not there, that no listener forwards to, or that is no group of addresses.
+
+    The sentences of the first two are in aws-facts 6.1; awsvpc needs target type ip by the same section.
+    """
     if group is None:
         raise invalid(f"The target group {arn} does not exist.")
     if not group.load_balancers:
         raise invalid(
             f"The target group with targetGroupArn {arn} does not have an associated load balancer."
+        )
+    if group.target_type != "ip":
+        raise invalid(
+            f"The provided target group {arn} has target type {group.target_type}, which is incompatible with the "
+            "awsvpc network mode specified in the task definition."
         )
 
 

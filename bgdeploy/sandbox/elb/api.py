@@ -95,6 +95,7 @@ class Operations:
 
     def _create_load_balancer(self, call: Call) -> dict[str, Any]:
         """A second creation with the same settings returns the first (aws-facts 7.4)."""
+        validate.check_type(call.params.get("Type", "application"))
         subnets = call.params.get("Subnets") or [m["SubnetId"] for m in call.params.get("SubnetMappings", [])]
         ec2 = self._world.beneath("ec2", region=call.region)
         try:
@@ -201,7 +202,9 @@ class Operations:
     # Targets
 
     def _register_targets(self, call: Call) -> dict[str, Any]:
+        group = self._topologies.of(call.region).require_group(call.params["TargetGroupArn"])
         for ip, port in self._asked(call):
+            validate.check_address(group, ip)
             self._targets.register(call.params["TargetGroupArn"], Target(ip, port))
         return {}
 

@@ -36,10 +36,12 @@ class Interfaces:
     def _delete_security_group(self, call: Call) -> _Pass:
         group = call.params.get("GroupId", "")
         self._check(group, call.region)
-        for other, facts in self._topologies.of(call.region).security_groups.items():
-            rules = (*facts.get("IpPermissions", ()), *facts.get("IpPermissionsEgress", ()))
-            pairs = [pair for rule in rules for pair in rule.get("UserIdGroupPairs", ())]
-            if other != group and any(pair.get("GroupId") == group for pair in pairs):
+        for other in self._world.beneath("ec2", region=call.region).describe_security_groups()[
+            "SecurityGroups"
+        ]:
+            rules = (*other.get("IpPermissions", ()), *other.get("IpPermissionsEgress", ()))
+            named = {pair.get("GroupId") for rule in rules for pair in rule.get("UserIdGroupPairs", ())}
+            if other["GroupId"] != group and group in named:
                 raise _dependent(group)
         self._topologies.touch(call.region)
         return PASS

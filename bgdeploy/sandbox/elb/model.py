@@ -76,6 +76,7 @@ class GroupView:
     arn: str
     name: str
     load_balancers: tuple[str, ...]
+    target_type: str = "ip"
 
 
 @dataclass(frozen=True)

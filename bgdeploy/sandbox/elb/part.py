@@ -59,7 +59,8 @@ class Elb:
         topology = self._topologies.of(region)
         for arn, group in topology.groups.items():
             if name_or_arn in (group["TargetGroupName"], arn):
-                return GroupView(arn, group["TargetGroupName"], topology.behind.get(arn, ()))
+                kind = group.get("TargetType", "instance")
+                return GroupView(arn, group["TargetGroupName"], topology.behind.get(arn, ()), kind)
         return None
 
     def listener(self, arn: str) -> ListenerView | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -52,6 +53,23 @@ def check_port(listeners: Sequence[Mapping[str, Any]], port: int) -> None:
         raise RefusedError(
             "DuplicateListenerException", "A listener already exists on this port for this load balancer"
         )
+
+
+def check_type(kind: str) -> None:
+    """Refuse what is no application load balancer: the sandbox's speaks HTTP only."""
+    if kind != "application":
+        raise RefusedError("NotImplemented", f"a {kind} load balancer is not implemented in the sandbox", 501)
+
+
+def check_address(group: Mapping[str, Any], ip: str) -> None:
+    """Refuse a target that is no address, in a group of addresses."""
+    if group.get("TargetType") == "ip":
+        try:
+            ipaddress.ip_address(ip)
+        except ValueError:
+            raise RefusedError(
+                "ValidationError", f"The IP address '{ip}' is not a valid IPv4 address"
+            ) from None
 
 
 def check_subnets(zones: Sequence[str], asked: int) -> None:
