@@ -259,7 +259,9 @@ def test_a_cluster_goes_after_its_services(fleet: Fleet) -> None:
 
     assert (counts["activeServicesCount"], counts["runningTasksCount"]) == (1, 1)
     assert refused[0] == "ClusterContainsServicesException"
+    assert ecs.list_clusters()["clusterArns"] == [service.cluster_arn]
     assert ecs.delete_cluster(cluster="shop")["cluster"]["status"] == "INACTIVE"
+    assert ecs.list_clusters()["clusterArns"] == []
 
 
 # Task sets

@@ -21,6 +21,7 @@ _KEPT = (
     "enableExecuteCommand",
 )
 _MOST_DESCRIBED = 10  # services in one DescribeServices
+_MOST_LISTED = 100  # clusters on one page
 
 
 class ServiceOperations:
@@ -39,6 +40,7 @@ class ServiceOperations:
             "DescribeServices": self._describe_services,
             "ListServices": self._list_services,
             "DescribeTaskSets": self._describe_task_sets,
+            "ListClusters": self._list_clusters,
             "DescribeClusters": self._describe_clusters,
             "DeleteCluster": self._delete_cluster,
             "TagResource": self._tag,
@@ -146,6 +148,15 @@ class ServiceOperations:
         return {"serviceDeployments": []}
 
     # Clusters and tags, where moto knows only its half
+
+    def _list_clusters(self, call: Call) -> dict[str, Any]:
+        """List what has not been deleted; moto keeps the others among them for ever."""
+        moto = self._world.beneath("ecs", region=call.region)
+        known = moto.list_clusters()["clusterArns"]
+        told = moto.describe_clusters(clusters=known)["clusters"] if known else []
+        arns = [each["clusterArn"] for each in told if each["status"] == "ACTIVE"]
+        found, rest = page(arns, call.params, _MOST_LISTED)
+        return {"clusterArns": found, **rest}
 
     def _describe_clusters(self, call: Call) -> dict[str, Any]:
         answer = self._world.beneath("ecs", region=call.region).describe_clusters(**call.params)
