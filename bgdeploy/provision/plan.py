@@ -1,0 +1,138 @@
+"""What is to be done, and what was done, as values. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from bgdeploy.provision.diff import Difference
+
+
+class Action(str, Enum):
+    """What happens to a resource."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    NOOP = "noop"
+    DELETE = "delete"
+    REFUSED = "refused"
+    BLOCKED = "blocked"  # cannot be decided: what it needs is refused
+
+
+_EXISTS = {Action.NOOP, Action.UPDATE}
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is to happen to one resource, and why."""
+
+    address: str
+    name: str
+    action: Action
+    differences: tuple[Difference, ...] = ()
+    reason: str = ""  # of a refusal, as a sentence with a way out
+
+    def as_dict(self) -> dict[str, Any]:
+        fields = [
+            {"field": each.where, "wanted": _plain(each.wanted), "actual": _plain(each.actual)}
+            for each in self.differences
+        ]
+        return {
+            "address": self.address,
+            "name": self.name,
+            "action": self.action.value,
+            "fields": fields,
+            "reason": self.reason,
+        }
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to happen to a stack, in the order of its topology."""
+
+    stack: str
+    changes: tuple[Change, ...]
+
+    @property
+    def pending(self) -> tuple[Change, ...]:
+        """What is not as it should be."""
+        return tuple(change for change in self.changes if change.action is not Action.NOOP)
+
+    @property
+    def refused(self) -> tuple[Change, ...]:
+        """What has to be settled by a person before anything can be done."""
+        return tuple(change for change in self.changes if change.action is Action.REFUSED)
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        return Counter(change.action.value for change in self.changes)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "stack": self.stack,
+            "pending": [change.as_dict() for change in self.pending],
+            "counts": dict(self.counts),
+            "resources": len(self.changes),
+            "exists": [change.address for change in self.changes if change.action in _EXISTS],
+        }
+
+
+class State(str, Enum):
+    """How far a resource's change has come."""
+
+    STARTED = "started"
+    DONE = "done"
+    FAILED = "failed"
+    BLOCKED = "blocked"  # not tried: what it needs failed, or the walk was interrupted
+
+
+@dataclass(frozen=True)
+class Progress:
+    """News of one resource while a plan is carried out."""
+
+    change: Change
+    state: State
+    seconds: float = 0.0
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of it, resource by resource, in the order of the topology."""
+
+    results: tuple[Progress, ...]
+    interrupted: bool = False
+
+    @property
+    def changed(self) -> tuple[Progress, ...]:
+        idle = {Action.NOOP, Action.REFUSED}
+        return tuple(r for r in self.results if r.state is State.DONE and r.change.action not in idle)
+
+    @property
+    def failed(self) -> tuple[Progress, ...]:
+        return tuple(result for result in self.results if result.state is State.FAILED)
+
+    @property
+    def blocked(self) -> tuple[Progress, ...]:
+        return tuple(result for result in self.results if result.state is State.BLOCKED)
+
+    @property
+    def left_alone(self) -> tuple[Progress, ...]:
+        """What a teardown found under our names and did not touch, because it is not ours."""
+        return tuple(r for r in self.results if r.state is State.DONE and r.change.action is Action.REFUSED)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "changed": [result.change.as_dict() for result in self.changed],
+            "failed": [{"address": r.change.address, "error": r.error} for r in self.failed],
+            "blocked": [{"address": r.change.address, "reason": r.error} for r in self.blocked],
+            "left_alone": [{"address": r.change.address, "reason": r.change.reason} for r in self.left_alone],
+            "unchanged": sum(r.change.action is Action.NOOP for r in self.results),
+        }
+
+
+def _plain(value: Any) -> Any:
+    return sorted(value, key=str) if isinstance(value, (set, frozenset)) else value
