@@ -1,1 +1,1 @@
-"""One class for each kind of AWS resource a stack is made of. Each knows five verbs and nothing of the others' state."""
+"""One class for each kind of AWS resource that a stack is made of. Each knows five verbs, and how to tell drift."""

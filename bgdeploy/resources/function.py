@@ -1,0 +1,96 @@
+"""The hook: the Lambda function that CodeDeploy waits for while the checks run."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from bgdeploy.aws import Attrs, Aws, absent, error_code, retry
+from bgdeploy.provision.resource import TAGS, Known, Look, Resource
+from bgdeploy.resources.identity import Role
+from bgdeploy.resources.observe import LogGroup
+
+_LONGEST = 900  # seconds that a function may live; the hook's lease fits into it
+
+
+def archive(folder: Path) -> bytes:
+    """Return the folder's Python files as a zip whose bytes depend on their content alone."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as made:
+        for path in sorted(folder.rglob("*.py")):
+            info = zipfile.ZipInfo(path.relative_to(folder).as_posix(), date_time=(1980, 1, 1, 0, 0, 0))
+            info.compress_type, info.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
+            made.writestr(info, path.read_bytes())
+    return buffer.getvalue()
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Function(Resource):
+    """A Lambda function made of a folder of the project's."""
+
+    kind = "function"
+    folder: Path
+    handler: str
+    role: Role
+    log_group: LogGroup  # made by us, so that it has a retention and goes with the stack
+    environment: tuple[tuple[str, str], ...]
+
+    def desired(self, known: Known) -> Attrs:
+        code = hashlib.sha256(archive(self.folder)).digest()
+        return {
+            "Handler": self.handler,
+            "Runtime": "python3.12",
+            "Role": known[self.role]["Arn"],
+            "Timeout": _LONGEST,
+            "MemorySize": 128,
+            "Environment": {"Variables": dict(self.environment)},
+            "CodeSha256": base64.b64encode(code).decode(),
+        }
+
+    def find(self, look: Look) -> Attrs | None:
+        with absent("ResourceNotFoundException"):
+            found = look.aws.client("lambda").get_function(FunctionName=self.name)
+            return {**found["Configuration"], TAGS: found.get("Tags", {})}
+        return None
+
+    def create(self, aws: Aws, desired: Attrs) -> Attrs:
+        client = aws.client("lambda")
+        asked = {key: value for key, value in desired.items() if key != "CodeSha256"}
+
+        def make() -> Attrs:
+            return dict(
+                client.create_function(
+                    FunctionName=self.name,
+                    Tags=dict(self.tags(aws)),
+                    **asked,
+                    Code={"ZipFile": archive(self.folder)},
+                )
+            )
+
+        # A role made a moment ago is not known to Lambda yet (aws-facts 8.3).
+        made = retry(aws.clock, make, _role_unknown)
+        client.get_waiter("function_active_v2").wait(FunctionName=self.name)
+        return made
+
+    def update(self, aws: Aws, actual: Attrs, changed: Attrs) -> Attrs:
+        client, updated = aws.client("lambda"), aws.client("lambda").get_waiter("function_updated_v2")
+        settings = {key: value for key, value in changed.items() if key != "CodeSha256"}
+        if "CodeSha256" in changed:
+            client.update_function_code(FunctionName=self.name, ZipFile=archive(self.folder))
+            updated.wait(FunctionName=self.name)  # a second update meanwhile is refused (aws-facts 8.5)
+        if settings:
+            client.update_function_configuration(FunctionName=self.name, **settings)
+            updated.wait(FunctionName=self.name)
+        return changed
+
+    def delete(self, aws: Aws, actual: Attrs) -> None:
+        with absent("ResourceNotFoundException"):
+            aws.client("lambda").delete_function(FunctionName=self.name)
+
+
+def _role_unknown(error: Exception) -> bool:
+    return error_code(error) == "InvalidParameterValueException" and "cannot be assumed" in str(error)

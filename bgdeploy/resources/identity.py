@@ -1,0 +1,93 @@
+"""Roles: who acts for the stack, and what each of them may do and no more."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bgdeploy.aws import Attrs, Aws, absent, tag_list, tag_map
+from bgdeploy.provision.resource import TAGS, Known, Look, Resource
+
+_POLICY = "bgdeploy"  # the one inline policy of each role
+
+
+@dataclass(frozen=True)
+class Grant:
+    """What a role may do: these actions on these resources, only if."""
+
+    actions: tuple[str, ...]
+    resources: tuple[str, ...]
+    condition: tuple[tuple[str, str, str], ...] = ()  # operator, key, value
+
+    def statement(self) -> Attrs:
+        told: Attrs = {"Effect": "Allow", "Action": list(self.actions), "Resource": list(self.resources)}
+        if self.condition:
+            told["Condition"] = {operator: {key: value} for operator, key, value in self.condition}
+        return told
+
+
+def document(statements: Sequence[Attrs]) -> Attrs:
+    """Return an IAM policy document."""
+    return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Role(Resource):
+    """A role that an AWS service takes on for the stack."""
+
+    kind = "role"
+    service: str  # who may take it on: codedeploy.amazonaws.com
+    grants: tuple[Grant, ...]
+
+    def desired(self, known: Known) -> Attrs:
+        trust = {"Effect": "Allow", "Principal": {"Service": self.service}, "Action": "sts:AssumeRole"}
+        return {
+            "AssumeRolePolicyDocument": document([trust]),
+            # A role that may do nothing has no policy: IAM refuses an empty one.
+            "Policy": document([grant.statement() for grant in self.grants]) if self.grants else None,
+        }
+
+    def find(self, look: Look) -> Attrs | None:
+        iam = look.aws.client("iam")
+        with absent("NoSuchEntity"):
+            found = dict(iam.get_role(RoleName=self.name)["Role"])
+            policy = None
+            with absent("NoSuchEntity"):
+                policy = iam.get_role_policy(RoleName=self.name, PolicyName=_POLICY)["PolicyDocument"]
+            return {**found, "Policy": policy, TAGS: tag_map(found.get("Tags"))}
+        return None
+
+    def create(self, aws: Aws, desired: Attrs) -> Attrs:
+        iam = aws.client("iam")
+        made = iam.create_role(
+            RoleName=self.name,
+            Tags=tag_list(self.tags(aws)),
+            Description=f"{self.address} of {aws.stack}",
+            AssumeRolePolicyDocument=json.dumps(desired["AssumeRolePolicyDocument"]),
+        )["Role"]
+        return {
+            **made,
+            **(self.update(aws, made, {"Policy": desired["Policy"]}) if desired["Policy"] else {}),
+        }
+
+    def update(self, aws: Aws, actual: Attrs, changed: Attrs) -> Attrs:
+        iam = aws.client("iam")
+        if "AssumeRolePolicyDocument" in changed:
+            trust = json.dumps(changed["AssumeRolePolicyDocument"])
+            iam.update_assume_role_policy(RoleName=self.name, PolicyDocument=trust)
+        if "Policy" in changed and changed["Policy"] is None:
+            iam.delete_role_policy(RoleName=self.name, PolicyName=_POLICY)
+        elif "Policy" in changed:
+            policy = json.dumps(changed["Policy"])
+            iam.put_role_policy(RoleName=self.name, PolicyName=_POLICY, PolicyDocument=policy)
+        return changed
+
+    def delete(self, aws: Aws, actual: Attrs) -> None:
+        iam = aws.client("iam")
+        with absent("NoSuchEntity"):
+            for name in iam.list_role_policies(RoleName=self.name)["PolicyNames"]:
+                iam.delete_role_policy(RoleName=self.name, PolicyName=name)
+            for each in iam.list_attached_role_policies(RoleName=self.name)["AttachedPolicies"]:
+                iam.detach_role_policy(RoleName=self.name, PolicyArn=each["PolicyArn"])
+            iam.delete_role(RoleName=self.name)

@@ -1,0 +1,200 @@
+"""The load balancer, its listeners production and test, and the pair of target groups that traffic moves between."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from bgdeploy.aws import Attrs, Aws, absent, retry, tag_list, tag_map
+from bgdeploy.provision.resource import TAGS, Known, Look, Resource
+from bgdeploy.resources.network import SecurityGroup, Subnet, Vpc
+
+_DELAY = "deregistration_delay.timeout_seconds"
+
+
+def _tags_of(look: Look, arns: list[str]) -> dict[str, dict[str, str]]:
+    """Return the tags of load balancers, target groups or listeners, twenty at a time as the API has it."""
+    elbv2 = look.aws.client("elbv2")
+    described = [
+        elbv2.describe_tags(ResourceArns=arns[n : n + 20])["TagDescriptions"] for n in range(0, len(arns), 20)
+    ]
+    return {each["ResourceArn"]: tag_map(each["Tags"]) for batch in described for each in batch}
+
+
+def _balancer(look: Look, name: str) -> Attrs | None:
+    def ask() -> Attrs | None:
+        with absent("LoadBalancerNotFound"):
+            found = dict(look.aws.client("elbv2").describe_load_balancers(Names=[name])["LoadBalancers"][0])
+            return {**found, TAGS: _tags_of(look, [found["LoadBalancerArn"]])[found["LoadBalancerArn"]]}
+        return None
+
+    return look.once(("load balancer", name), ask)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LoadBalancer(Resource):
+    """An application load balancer that faces the internet."""
+
+    kind = "load-balancer"
+    immutable = frozenset({"Scheme", "Type"})
+    subnets: tuple[Subnet, ...]
+    security_group: SecurityGroup
+
+    def desired(self, known: Known) -> Attrs:
+        return {
+            "Scheme": "internet-facing",
+            "Type": "application",
+            "Subnets": {known[subnet]["SubnetId"] for subnet in self.subnets},
+            "SecurityGroups": {known[self.security_group]["GroupId"]},
+        }
+
+    def find(self, look: Look) -> Attrs | None:
+        found = _balancer(look, self.name)
+        return found and {**found, "Subnets": {zone["SubnetId"] for zone in found["AvailabilityZones"]}}
+
+    def create(self, aws: Aws, desired: Attrs) -> Attrs:
+        asked = {
+            **desired,
+            "Subnets": sorted(desired["Subnets"]),
+            "SecurityGroups": sorted(desired["SecurityGroups"]),
+        }
+        made = aws.client("elbv2").create_load_balancer(
+            Name=self.name, Tags=tag_list(self.tags(aws)), **asked
+        )
+        return dict(made["LoadBalancers"][0])
+
+    def update(self, aws: Aws, actual: Attrs, changed: Attrs) -> Attrs:
+        elbv2, arn = aws.client("elbv2"), actual["LoadBalancerArn"]
+        if "Subnets" in changed:
+            elbv2.set_subnets(LoadBalancerArn=arn, Subnets=sorted(changed["Subnets"]))
+        if "SecurityGroups" in changed:
+            elbv2.set_security_groups(LoadBalancerArn=arn, SecurityGroups=sorted(changed["SecurityGroups"]))
+        return changed
+
+    def delete(self, aws: Aws, actual: Attrs) -> None:
+        """Remove it and its listeners, and wait until it is gone: its target groups are in use until then."""
+        elbv2, arn = aws.client("elbv2"), actual["LoadBalancerArn"]
+        with absent("LoadBalancerNotFound"):
+            elbv2.delete_load_balancer(LoadBalancerArn=arn)
+
+        def gone() -> None:
+            with absent("LoadBalancerNotFound"):
+                if elbv2.describe_load_balancers(LoadBalancerArns=[arn])["LoadBalancers"]:
+                    raise _StillThereError
+
+        retry(aws.clock, gone, lambda error: isinstance(error, _StillThereError), 600)
+
+
+class _StillThereError(Exception):
+    """What was deleted is not gone yet."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TargetGroup(Resource):
+    """One side, blue or green, of the pair that CodeDeploy moves traffic between."""
+
+    kind = "target-group"
+    immutable = frozenset({"VpcId", "TargetType", "Protocol", "Port"})
+    vpc: Vpc
+    port: int
+    health: Any  # config.HealthCheck
+    deregistration_delay: int
+
+    def desired(self, known: Known) -> Attrs:
+        return {
+            "VpcId": known[self.vpc]["VpcId"],
+            "TargetType": "ip",
+            "Protocol": "HTTP",
+            "Port": self.port,
+            "HealthCheckPath": self.health.path,
+            "HealthCheckIntervalSeconds": int(self.health.interval),
+            "HealthCheckTimeoutSeconds": int(self.health.timeout),
+            "HealthyThresholdCount": self.health.healthy,
+            "UnhealthyThresholdCount": self.health.unhealthy,
+            _DELAY: str(int(self.deregistration_delay)),
+        }
+
+    def find(self, look: Look) -> Attrs | None:
+        with absent("TargetGroupNotFound"):
+            elbv2 = look.aws.client("elbv2")
+            found = elbv2.describe_target_groups(Names=[self.name])["TargetGroups"][0]
+            arn = found["TargetGroupArn"]
+            attributes = elbv2.describe_target_group_attributes(TargetGroupArn=arn)["Attributes"]
+            delay = next((each["Value"] for each in attributes if each["Key"] == _DELAY), None)
+            return {**found, _DELAY: delay, TAGS: _tags_of(look, [arn])[arn]}
+        return None
+
+    def create(self, aws: Aws, desired: Attrs) -> Attrs:
+        asked = {key: value for key, value in desired.items() if key != _DELAY}
+        made = aws.client("elbv2").create_target_group(Name=self.name, Tags=tag_list(self.tags(aws)), **asked)
+        actual = dict(made["TargetGroups"][0])
+        return {**actual, **self.update(aws, actual, {_DELAY: desired[_DELAY]})}
+
+    def update(self, aws: Aws, actual: Attrs, changed: Attrs) -> Attrs:
+        elbv2, arn = aws.client("elbv2"), actual["TargetGroupArn"]
+        checks = {key: value for key, value in changed.items() if key != _DELAY}
+        if checks:
+            elbv2.modify_target_group(TargetGroupArn=arn, **checks)
+        if _DELAY in changed:
+            attributes = [{"Key": _DELAY, "Value": changed[_DELAY]}]
+            elbv2.modify_target_group_attributes(TargetGroupArn=arn, Attributes=attributes)
+        return changed
+
+    def delete(self, aws: Aws, actual: Attrs) -> None:
+        with absent("TargetGroupNotFound"):
+            aws.client("elbv2").delete_target_group(TargetGroupArn=actual["TargetGroupArn"])
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Listener(Resource):
+    """One of the two doors. It only forwards, to both target groups, by weights that are CodeDeploy's to move."""
+
+    kind = "listener"
+    immutable = frozenset({"Protocol", "LoadBalancerArn"})
+    # CodeDeploy rewrites them with every deployment (aws-facts 7.2): comparing them would send production back.
+    create_only = frozenset({"DefaultActions"})
+    balancer: LoadBalancer
+    port: int
+    blue: TargetGroup
+    green: TargetGroup
+
+    def desired(self, known: Known) -> Attrs:
+        weights = {self.blue: 100, self.green: 0}
+        groups = [
+            {"TargetGroupArn": known[g]["TargetGroupArn"], "Weight": weight} for g, weight in weights.items()
+        ]
+        return {
+            "LoadBalancerArn": known[self.balancer]["LoadBalancerArn"],
+            "Protocol": "HTTP",
+            "Port": self.port,
+            "DefaultActions": [{"Type": "forward", "ForwardConfig": {"TargetGroups": groups}}],
+        }
+
+    def find(self, look: Look) -> Attrs | None:
+        balancer = _balancer(look, self.balancer.name)
+        if balancer is None:
+            return None
+        arn = balancer["LoadBalancerArn"]
+        mine = (
+            each
+            for each in look.once(("listeners", arn), lambda: self._all(look, arn))
+            if each[TAGS].get("bgdeploy:address") == self.address or each["Port"] == self.port
+        )
+        return next(mine, None)
+
+    def _all(self, look: Look, balancer: str) -> list[Attrs]:
+        found = look.aws.client("elbv2").describe_listeners(LoadBalancerArn=balancer)["Listeners"]
+        tags = _tags_of(look, [each["ListenerArn"] for each in found]) if found else {}
+        return [{**each, TAGS: tags[each["ListenerArn"]]} for each in found]
+
+    def create(self, aws: Aws, desired: Attrs) -> Attrs:
+        made = aws.client("elbv2").create_listener(Tags=tag_list(self.tags(aws)), **desired)
+        return dict(made["Listeners"][0])
+
+    def update(self, aws: Aws, actual: Attrs, changed: Attrs) -> Attrs:
+        aws.client("elbv2").modify_listener(ListenerArn=actual["ListenerArn"], **changed)
+        return changed
+
+    def delete(self, aws: Aws, actual: Attrs) -> None:
+        with absent("ListenerNotFound"):
+            aws.client("elbv2").delete_listener(ListenerArn=actual["ListenerArn"])

@@ -1,0 +1,49 @@
+"""The image repository. Tags are immutable: what was released as v1 stays v1."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bgdeploy.aws import Attrs, Aws, absent, tag_list, tag_map
+from bgdeploy.provision.resource import TAGS, Known, Look, Resource
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Repository(Resource):
+    """An ECR repository."""
+
+    kind = "repository"
+
+    def desired(self, known: Known) -> Attrs:
+        return {"imageTagMutability": "IMMUTABLE", "imageScanningConfiguration": {"scanOnPush": True}}
+
+    def find(self, look: Look) -> Attrs | None:
+        ecr = look.aws.client("ecr")
+        with absent("RepositoryNotFoundException"):
+            found = dict(ecr.describe_repositories(repositoryNames=[self.name])["repositories"][0])
+            tags = ecr.list_tags_for_resource(resourceArn=found["repositoryArn"])["tags"]
+            return {**found, TAGS: tag_map(tags)}
+        return None
+
+    def create(self, aws: Aws, desired: Attrs) -> Attrs:
+        made = aws.client("ecr").create_repository(
+            repositoryName=self.name, tags=tag_list(self.tags(aws)), **desired
+        )
+        return dict(made["repository"])
+
+    def update(self, aws: Aws, actual: Attrs, changed: Attrs) -> Attrs:
+        ecr = aws.client("ecr")
+        if "imageTagMutability" in changed:
+            ecr.put_image_tag_mutability(
+                repositoryName=self.name, imageTagMutability=changed["imageTagMutability"]
+            )
+        if "imageScanningConfiguration" in changed:
+            scanning = changed["imageScanningConfiguration"]
+            ecr.put_image_scanning_configuration(
+                repositoryName=self.name, imageScanningConfiguration=scanning
+            )
+        return changed
+
+    def delete(self, aws: Aws, actual: Attrs) -> None:
+        with absent("RepositoryNotFoundException"):
+            aws.client("ecr").delete_repository(repositoryName=self.name, force=True)
