@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Colour = Literal["blue", "green"]
+Use = Literal["codedeploy", "execution", "task", "hook"]
 
 # Target group and load balancer names end at 32 characters, and the longest suffix here is "-green".
 LONGEST_STACK_NAME = 26
@@ -32,7 +33,7 @@ class Names:
     def alarm(self, name: str) -> str:
         return f"{self.stack}-{name}"
 
-    def role(self, use: Literal["codedeploy", "execution", "task", "hook"]) -> str:
+    def role(self, use: Use) -> str:
         return f"{self.stack}-{use}"
 
     @property

@@ -1,0 +1,123 @@
+"""`plan`, `provision`, `teardown`: the stack as a whole."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bgdeploy.cli.invocation import Invocation, Result
+from bgdeploy.errors import BgdeployError, Exit, UsageError
+
+if TYPE_CHECKING:
+    from bgdeploy.aws import Aws
+    from bgdeploy.config import Settings
+    from bgdeploy.provision.plan import Outcome, Progress
+    from bgdeploy.provision.resource import Resource
+
+
+def _stack(invocation: Invocation) -> tuple[Settings, Aws, list[Resource]]:
+    from bgdeploy.stack import build
+
+    settings = invocation.settings()
+    if not (invocation.project / "hook_lambda" / "handler.py").is_file():
+        raise UsageError(
+            "the project has no hook_lambda/handler.py, which answers CodeDeploy's hook",
+            "`bgdeploy init` writes the one that bgdeploy brings along",
+        )
+    aws = invocation.aws(settings)
+    return settings, aws, build(settings, invocation.project, aws.account, aws.region)
+
+
+@click.command()
+@click.option("--exit-code", is_flag=True, help="Exit 3 when changes are pending.")
+@click.pass_obj
+def plan(invocation: Invocation, exit_code: bool) -> Result:
+    """Show what provision would change, field by field."""
+    from bgdeploy.provision.converge import examine
+    from bgdeploy.views.plan import lines
+
+    _, aws, resources = _stack(invocation)
+    found = examine(aws, resources)
+    status = Exit.CHANGES_PENDING if exit_code and found.pending else Exit.DONE
+    return Result(found.as_dict(), "\n".join(lines(found)), exit=status)
+
+
+@click.command()
+@click.option("--yes", is_flag=True, help="Answer yes to whatever would be asked.")
+@click.pass_obj
+def provision(invocation: Invocation, yes: bool) -> Result:
+    """Make AWS match the config."""
+    from bgdeploy.provision import converge
+    from bgdeploy.views.progress import summary
+
+    settings, aws, resources = _stack(invocation)
+    outcome = converge.provision(aws, resources, _teller(invocation))
+    _raise_if_incomplete(outcome, "provision")
+    url = _production_url(aws, settings)
+    data = {**outcome.as_dict(), "production": {"url": url}}
+    return Result(data, f"{summary(outcome, aws.stack)}\nproduction: {url}")
+
+
+@click.command()
+@click.option("--yes", is_flag=True, help="Do not ask for the stack's name.")
+@click.pass_obj
+def teardown(invocation: Invocation, yes: bool) -> Result:
+    """Remove everything that carries this stack's tags, and nothing else."""
+    from bgdeploy.provision import converge
+    from bgdeploy.views.progress import summary
+
+    settings, aws, resources = _stack(invocation)
+    if not yes:
+        _ask_for_name(invocation, settings.names.stack)
+    outcome = converge.teardown(aws, resources, _teller(invocation))
+    _raise_if_incomplete(outcome, "teardown")
+    if not outcome.changed:
+        return Result(outcome.as_dict(), f"{aws.stack}: nothing of it is there")
+    return Result(outcome.as_dict(), summary(outcome, aws.stack))
+
+
+def _teller(invocation: Invocation) -> Any:
+    from bgdeploy.views.progress import line
+
+    def tell(progress: Progress) -> None:
+        text = line(progress)
+        if text:
+            invocation.say(text)
+
+    return tell
+
+
+def _raise_if_incomplete(outcome: Outcome, command: str) -> None:
+    """Raise when something failed or was interrupted; what was done stays done, and a second run goes on from there."""
+    if outcome.interrupted:
+        done = ", ".join(result.change.address for result in outcome.changed) or "nothing yet"
+        stopped = BgdeployError(
+            f"interrupted; done: {done}", f"`bgdeploy {command}` goes on from here", outcome.as_dict()
+        )
+        stopped.exit = Exit.INTERRUPTED
+        raise stopped
+    if outcome.failed:
+        first = outcome.failed[0]
+        raise BgdeployError(
+            f"{len(outcome.failed)} of {len(outcome.results)} resources failed, {len(outcome.blocked)} were not tried; "
+            f"the first: {first.change.address}: {first.error}",
+            f"mend that and run `bgdeploy {command}` again: it goes on from here",
+            outcome.as_dict(),
+        )
+
+
+def _ask_for_name(invocation: Invocation, stack: str) -> None:
+    if not invocation.interactive:
+        raise UsageError(
+            "teardown asks for the stack's name, and nobody is there to answer", "--yes answers it"
+        )
+    if click.prompt(f"This removes {stack} and all it holds. Its name to go on", err=True) != stack:
+        raise click.Abort
+
+
+def _production_url(aws: Aws, settings: Settings) -> str:
+    from bgdeploy.release.reader import find_target
+
+    target = find_target(aws, settings.names)
+    return target.urls[target.production_listener]
