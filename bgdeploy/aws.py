@@ -5,6 +5,7 @@ boto3 is imported when the first client is asked for, so that commands that need
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ from bgdeploy.errors import BgdeployError
 
 T = TypeVar("T")
 Attrs = dict[str, Any]
+
+_GLANCE = 1.0  # seconds after which somebody who waits looks whether to leave
 
 STACK_TAG = "bgdeploy:stack"
 ADDRESS_TAG = "bgdeploy:address"
@@ -39,6 +42,7 @@ class Aws:
         self.clock = clock
         self._profile = profile
         self._endpoint_url = endpoint_url
+        self.leaving = threading.Event()  # somebody pressed Ctrl-C: whoever waits for AWS stops waiting
         self._lock = threading.Lock()
         self._clients: dict[str, Any] = {}
         self._session: Any = None
@@ -123,24 +127,44 @@ def absent(*codes: str) -> Iterator[None]:
             raise
 
 
-def retry(
-    clock: Clock, call: Callable[[], T], transient: Callable[[Exception], bool], patience: float = 90
-) -> T:
+class LeftError(BgdeployError):
+    """Waiting for AWS was cut short, because the person who asked wants to leave."""
+
+
+def retry(aws: Aws, call: Callable[[], T], transient: Callable[[Exception], bool], patience: float = 90) -> T:
     """Return what `call` returns, calling again for `patience` seconds while it raises what is `transient`.
 
     For what botocore cannot know to be temporary: a role that IAM has not yet told the other services about
-    (aws-facts 8.3), a network interface that outlives its load balancer (7.4).
+    (aws-facts 8.3), a network interface that outlives its load balancer (7.4). Raises LeftError when `aws.leaving`
+    is set meanwhile.
     """
-    deadline = clock.monotonic() + patience
+    deadline = aws.clock.monotonic() + patience
     pause = 1.0
     while True:
         try:
             return call()
         except Exception as error:
-            if not transient(error) or clock.monotonic() + pause > deadline:
+            if not transient(error) or aws.clock.monotonic() + pause > deadline:
                 raise
-        clock.sleep(pause)
+        for _ in range(math.ceil(pause / _GLANCE)):
+            if aws.leaving.is_set():
+                raise LeftError("interrupted while it waited for AWS")
+            aws.clock.sleep(min(pause, _GLANCE))
         pause = min(pause * 1.5, 5)
+
+
+class NotYetError(Exception):
+    """What AWS was asked for is under way and not there yet."""
+
+
+def wait_until(aws: Aws, there: Callable[[], bool], patience: float) -> None:
+    """Return once `there` says yes. Raises NotYetError after `patience` seconds, LeftError when `aws.leaving` is set."""
+
+    def ask() -> None:
+        if not there():
+            raise NotYetError("AWS takes longer than this is waited for")
+
+    retry(aws, ask, lambda error: isinstance(error, NotYetError), patience)
 
 
 def server_time(response: Mapping[str, Any]) -> datetime | None:

@@ -12,9 +12,10 @@ from bgdeploy.resources.ecs import Cluster, Service, TaskDefinition
 from bgdeploy.resources.function import Function
 from bgdeploy.resources.identity import Grant, Role
 from bgdeploy.resources.load_balancer import Listener, LoadBalancer, TargetGroup
-from bgdeploy.resources.network import ANYWHERE, InternetGateway, RouteTable, Rule, SecurityGroup, Subnet, Vpc
+from bgdeploy.resources.network import ANYWHERE, InternetGateway, RouteTable, Subnet, Vpc
 from bgdeploy.resources.observe import Alarm, LogGroup, MetricFilter
 from bgdeploy.resources.registry import Repository
+from bgdeploy.resources.security import Rule, SecurityGroup
 from bgdeploy.resources.storage import Bucket
 from bgdeploy.strategy import config_name
 
@@ -27,8 +28,10 @@ def build(settings: Settings, project: Path, account: str, region: str) -> list[
     config, names = settings.config, settings.names
     name, container = names.plain, config.container
 
+    bucket = Bucket(name=names.bucket(account, region))
+
     # The network
-    vpc = Vpc(name=name, cidr=config.network.create.cidr)
+    vpc = Vpc(name=name, cidr=config.network.create.cidr, bucket=bucket)
     subnets = tuple(Subnet(name=f"{name}-{n}", label=str(n), vpc=vpc, number=n) for n in range(2))
     gateway = InternetGateway(name=name, vpc=vpc)
     routes = RouteTable(name=name, vpc=vpc, gateway=gateway, subnets=subnets)
@@ -36,6 +39,7 @@ def build(settings: Settings, project: Path, account: str, region: str) -> list[
         name=f"{name}-load-balancer",
         label="load-balancer",
         vpc=vpc,
+        bucket=bucket,
         ingress=(Rule(config.load_balancer.production.port, ANYWHERE), *_test_rules(config)),
         egress=(Rule(container.port, vpc.cidr),),
     )
@@ -43,6 +47,7 @@ def build(settings: Settings, project: Path, account: str, region: str) -> list[
         name=f"{name}-tasks",
         label="tasks",
         vpc=vpc,
+        bucket=bucket,
         ingress=(Rule(container.port, group=front),),
         egress=(Rule(None, ANYWHERE),),
     )
@@ -70,7 +75,12 @@ def build(settings: Settings, project: Path, account: str, region: str) -> list[
 
     # What the application needs
     repository = Repository(name=name)
-    logs = LogGroup(name=names.log_group, label="application", days=config.logs.retention // 86400)
+    logs = LogGroup(
+        name=names.log_group,
+        label="application",
+        days=config.logs.retention // 86400,
+        namespace=names.metric_namespace,
+    )
     hook_logs = LogGroup(name=names.hook_log_group, label="hook", days=config.logs.retention // 86400)
     filters = tuple(
         MetricFilter(
@@ -85,6 +95,7 @@ def build(settings: Settings, project: Path, account: str, region: str) -> list[
     alarms = tuple(
         Alarm(
             name=names.alarm(alarm.name),
+            prefix=names.alarm(""),
             label=alarm.name,
             metric=metric,
             threshold=alarm.threshold,
@@ -93,7 +104,6 @@ def build(settings: Settings, project: Path, account: str, region: str) -> list[
         )
         for alarm, metric in zip(config.alarms, filters, strict=True)
     )
-    bucket = Bucket(name=names.bucket(account, region))
 
     # Who may do what
     arns = Arns(names, account, region)
@@ -156,8 +166,8 @@ def build(settings: Settings, project: Path, account: str, region: str) -> list[
     )
 
     return [
-        vpc, *subnets, gateway, routes, front, back, balancer, blue, green, production, test, repository, logs,
-        hook_logs, *filters, *alarms, bucket, codedeploy_role, execution_role, task_role, hook_role, hook, cluster,
+        bucket, vpc, *subnets, gateway, routes, front, back, balancer, blue, green, production, test, repository, logs,
+        hook_logs, *filters, *alarms, codedeploy_role, execution_role, task_role, hook_role, hook, cluster,
         first, service, application, group,
     ]  # fmt: skip
 

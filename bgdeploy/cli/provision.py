@@ -8,11 +8,12 @@ import click
 
 from bgdeploy.cli.invocation import Invocation, Result
 from bgdeploy.errors import BgdeployError, Exit, UsageError
+from bgdeploy.provision.plan import Action
 
 if TYPE_CHECKING:
     from bgdeploy.aws import Aws
     from bgdeploy.config import Settings
-    from bgdeploy.provision.plan import Outcome, Progress
+    from bgdeploy.provision.plan import Change, Outcome, Plan, Progress
     from bgdeploy.provision.resource import Resource
 
 
@@ -45,18 +46,51 @@ def plan(invocation: Invocation, exit_code: bool) -> Result:
 
 @click.command()
 @click.option("--yes", is_flag=True, help="Answer yes to whatever would be asked.")
+@click.option(
+    "--adopt",
+    "adopted",
+    multiple=True,
+    metavar="ADDRESS",
+    help="Take over what has our name and not our tags, such as role/hook; may be given several times.",
+)
 @click.pass_obj
-def provision(invocation: Invocation, yes: bool) -> Result:
+def provision(invocation: Invocation, yes: bool, adopted: tuple[str, ...]) -> Result:
     """Make AWS match the config."""
     from bgdeploy.provision import converge
     from bgdeploy.views.progress import summary
 
     settings, aws, resources = _stack(invocation)
-    outcome = converge.provision(aws, resources, _teller(invocation))
+    found = converge.look_up(aws, resources)
+    planned = converge.examine(aws, resources, found, adopted)
+    _require_known(adopted, planned)
+    if not yes:
+        for change in planned.grave:
+            _ask_for(invocation, change)
+    outcome = converge.provision(aws, resources, _teller(invocation), found, adopted)
     _raise_if_incomplete(outcome, "provision")
     url = _production_url(aws, settings)
     data = {**outcome.as_dict(), "production": {"url": url}}
     return Result(data, f"{summary(outcome, aws.stack)}\nproduction: {url}")
+
+
+def _require_known(adopted: tuple[str, ...], planned: Plan) -> None:
+    known = {change.address for change in planned.changes}
+    strange = [address for address in adopted if address not in known]
+    if strange:
+        raise UsageError(
+            f"nothing here is called {', '.join(strange)}", "`bgdeploy plan` shows every address"
+        )
+
+
+def _ask_for(invocation: Invocation, change: Change) -> None:
+    """Ask before something is removed or taken over. Raises UsageError where nobody can answer."""
+    verb = "take over" if change.action is Action.ADOPT else "remove"
+    if not invocation.interactive:
+        raise UsageError(
+            f"provision would {verb} {change.address} {change.name}, and asks before it does",
+            "--yes answers it; `bgdeploy plan` shows all that would change",
+        )
+    click.confirm(f"{verb.capitalize()} {change.address} {change.name}?", abort=True, err=True)
 
 
 @click.command()

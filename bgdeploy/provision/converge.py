@@ -6,28 +6,45 @@ than its longest chain of calls.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
-from bgdeploy.aws import Attrs, Aws, translated
+from bgdeploy.aws import Attrs, Aws, error_code, translated
 from bgdeploy.errors import BgdeployError
-from bgdeploy.provision.diff import Difference, differences
+from bgdeploy.provision.decide import Adopted, change_of, removal_of
 from bgdeploy.provision.plan import Action, Change, Outcome, Plan, Progress, State
-from bgdeploy.provision.resource import TAGS, Foreseen, Known, Look, Resource
+from bgdeploy.provision.resource import TAGS, Foreseen, Known, Look, Remains, Resource
 from bgdeploy.provision.walk import Walk, walk
 
+R = TypeVar("R")
 Tell = Callable[[Progress], None]
-Found = Mapping[Resource, "Attrs | None"]
 
 
 class RefusedError(BgdeployError):
     """A resource will not be touched: it is not ours, or what should change cannot."""
 
 
+@dataclass(frozen=True)
+class Found:
+    """What there is in AWS: of each resource, and of what is ours beside them."""
+
+    actual: Mapping[Resource, Attrs | None]
+    forgotten: tuple[Remains, ...] = ()
+
+
 def look_up(aws: Aws, resources: Sequence[Resource], *, for_removal: bool = False) -> Found:
     """Find everything there is, all at once. Raises what AWS raises."""
     look = Look(aws, for_removal=for_removal)
-    looked = walk(dict.fromkeys(resources, ()), lambda resource: resource.find(look))
+    actual = _at_once(resources, lambda resource: resource.find(look))
+    # What was found is remembered in `look`: most resources know what is forgotten without another call.
+    remains = _at_once(resources, lambda resource: resource.forgotten(look, resources))
+    forgotten = {each.was + each.name: each for found in remains.values() for each in found}
+    return Found(actual, tuple(forgotten.values()))
+
+
+def _at_once(resources: Sequence[Resource], ask: Callable[[Resource], R]) -> dict[Resource, R]:
+    looked = walk(dict.fromkeys(resources, ()), ask)
     for error in looked.errors.values():
         raise error
     if looked.interrupted:
@@ -35,30 +52,43 @@ def look_up(aws: Aws, resources: Sequence[Resource], *, for_removal: bool = Fals
     return looked.results
 
 
-def examine(aws: Aws, resources: Sequence[Resource], found: Found | None = None) -> Plan:
+def examine(
+    aws: Aws, resources: Sequence[Resource], found: Found | None = None, adopted: Adopted = ()
+) -> Plan:
     """Return what provision would do. Changes nothing."""
     found = look_up(aws, resources) if found is None else found
     known, stuck, changes = Foreseen(aws), set[Resource](), []
     for resource in resources:
-        actual = found[resource]
+        actual = found.actual[resource]
         culprit = next((needed for needed in resource.depends_on if needed in stuck), None)
-        change = _blocked(resource, culprit) if culprit else _change(resource, actual, known)
+        if culprit:
+            change = Change(
+                resource.address, resource.name, Action.BLOCKED, reason=f"needs {culprit.address}"
+            )
+        else:
+            change = change_of(resource, actual, known, adopted)
         if change.action in {Action.REFUSED, Action.BLOCKED}:
             stuck.add(resource)
         elif actual is not None:
             known[resource] = actual
         changes.append(change)
+    changes += [Change(each.was, each.name, Action.DELETE) for each in found.forgotten]
     return Plan(aws.stack, tuple(changes))
 
 
-def provision(aws: Aws, resources: Sequence[Resource], tell: Tell, found: Found | None = None) -> Outcome:
-    """Make AWS match the resources. What fails or is refused blocks what needs it; the rest goes on."""
+def provision(
+    aws: Aws, resources: Sequence[Resource], tell: Tell, found: Found | None = None, adopted: Adopted = ()
+) -> Outcome:
+    """Make AWS match the resources. What fails or is refused blocks what needs it; the rest goes on.
+
+    What the config does not ask for any more goes last, when all that it does ask for is there.
+    """
     found = look_up(aws, resources) if found is None else found
     known = Known(aws)
 
     def visit(resource: Resource) -> Progress:
-        began, actual = aws.clock.monotonic(), found[resource]
-        change = _change(resource, actual, known)
+        began, actual = aws.clock.monotonic(), found.actual[resource]
+        change = change_of(resource, actual, known, adopted)
         if change.action is Action.REFUSED:
             raise RefusedError(change.reason)
         if change.action is not Action.NOOP:
@@ -68,21 +98,31 @@ def provision(aws: Aws, resources: Sequence[Resource], tell: Tell, found: Found 
         tell(progress)
         return progress
 
-    done = walk({resource: resource.depends_on for resource in resources}, visit)
-    return _outcome(resources, done, tell, Action.UPDATE)
+    done = walk({each: each.depends_on for each in resources}, visit, aws.leaving.set)
+    outcome = _outcome(resources, done, tell)
+    if outcome.failed or outcome.blocked or not found.forgotten:
+        return outcome
+    removed = _remove(aws, {each: () for each in found.forgotten}, found, tell)
+    return Outcome(outcome.results + removed.results, removed.interrupted)
 
 
-def teardown(aws: Aws, resources: Sequence[Resource], tell: Tell) -> Outcome:
+def teardown(aws: Aws, resources: Sequence[Resource], tell: Tell, found: Found | None = None) -> Outcome:
     """Remove what carries the stack's tags, dependants first. What is not ours stays, and is told."""
-    found = look_up(aws, resources, for_removal=True)
-    needed_by: dict[Resource, list[Resource]] = {resource: [] for resource in resources}
+    found = look_up(aws, resources, for_removal=True) if found is None else found
+    needed_by: dict[Resource, list[Resource]] = {each: [] for each in (*resources, *found.forgotten)}
     for resource in resources:
         for needed in resource.depends_on:
             needed_by[needed].append(resource)
+    return _remove(aws, needed_by, found, tell)
 
+
+def _remove(
+    aws: Aws, needed_by: Mapping[Resource, Collection[Resource]], found: Found, tell: Tell
+) -> Outcome:
     def visit(resource: Resource) -> Progress:
-        began, actual = aws.clock.monotonic(), found[resource]
-        change = _removal(resource, actual, aws, found)
+        began = aws.clock.monotonic()
+        actual = resource.actual if isinstance(resource, Remains) else found.actual[resource]
+        change = removal_of(resource, actual, aws, found.actual)
         if change.action is Action.DELETE and actual is not None:
             tell(Progress(change, State.STARTED))
             resource.delete(aws, actual)
@@ -90,57 +130,7 @@ def teardown(aws: Aws, resources: Sequence[Resource], tell: Tell) -> Outcome:
         tell(progress)
         return progress
 
-    return _outcome(resources, walk(needed_by, visit), tell, Action.DELETE)
-
-
-# What is to happen to one resource: decided from values alone
-
-
-def _change(resource: Resource, actual: Attrs | None, known: Known) -> Change:
-    if actual is None:
-        return Change(resource.address, resource.name, Action.CREATE)
-    if not resource.part_of_another and not known.aws.owns(actual.get(TAGS, {})):
-        return Change(resource.address, resource.name, Action.REFUSED, reason=_foreign(resource, known.aws))
-    found = tuple(differences(resource.desired(known), actual, resource.create_only))
-    fixed = [difference for difference in found if difference.field in resource.immutable]
-    if fixed:
-        return Change(resource.address, resource.name, Action.REFUSED, found, _immutable(resource, fixed))
-    return Change(resource.address, resource.name, Action.UPDATE if found else Action.NOOP, found)
-
-
-def _blocked(resource: Resource, culprit: Resource) -> Change:
-    return Change(resource.address, resource.name, Action.BLOCKED, reason=f"needs {culprit.address}")
-
-
-def _removal(resource: Resource, actual: Attrs | None, aws: Aws, found: Found) -> Change:
-    if actual is None:
-        return Change(resource.address, resource.name, Action.NOOP)
-    if _ours(resource, actual, aws, found):
-        return Change(resource.address, resource.name, Action.DELETE)
-    return Change(resource.address, resource.name, Action.REFUSED, reason=_foreign(resource, aws))
-
-
-def _ours(resource: Resource, actual: Attrs, aws: Aws, found: Found) -> bool:
-    """What cannot carry tags is ours when all that it is part of is, or is gone."""
-    if not resource.part_of_another:
-        return aws.owns(actual.get(TAGS, {}))
-    owners = [found[owner] for owner in resource.depends_on]
-    return all(owner is None or aws.owns(owner.get(TAGS, {})) for owner in owners)
-
-
-def _foreign(resource: Resource, aws: Aws) -> str:
-    return (
-        f"{resource.kind} {resource.name!r} exists and does not carry the tag bgdeploy:stack={aws.stack}: it is not "
-        "ours and is left alone; remove or rename it, or choose another app name"
-    )
-
-
-def _immutable(resource: Resource, fixed: Sequence[Difference]) -> str:
-    fields = ", ".join(f"{each.where} is {each.actual!r} and should be {each.wanted!r}" for each in fixed)
-    return (
-        f"{fields}: AWS cannot change that in place; set the config back, or remove {resource.kind} "
-        f"{resource.name!r} (bgdeploy teardown, then provision)"
-    )
+    return _outcome(list(needed_by), walk(needed_by, visit, aws.leaving.set), tell)
 
 
 # Making it so
@@ -148,23 +138,42 @@ def _immutable(resource: Resource, fixed: Sequence[Difference]) -> str:
 
 def _carry_out(aws: Aws, resource: Resource, change: Change, actual: Attrs | None, known: Known) -> Attrs:
     if actual is None:
-        return resource.create(aws, resource.desired(known))
+        return _create(aws, resource, known)
     if change.action is Action.NOOP:
         return actual
-    changed_fields = {difference.field for difference in change.differences}
-    changed = {field: wanted for field, wanted in resource.desired(known).items() if field in changed_fields}
-    return {**actual, **resource.update(aws, actual, changed)}
+    wanted = resource.desired(known)
+    changed = {difference.field for difference in change.differences}
+    if TAGS in changed:
+        resource.retag(aws, actual, resource.tags(aws))
+    fields = {field: value for field, value in wanted.items() if field in changed}
+    return {**actual, **(resource.update(aws, actual, fields) if fields else {})}
 
 
-def _outcome(
-    resources: Sequence[Resource], done: Walk[Resource, Progress], tell: Tell, action: Action
-) -> Outcome:
+def _create(aws: Aws, resource: Resource, known: Known) -> Attrs:
+    """Make it; when somebody who provisions the same stack was faster, go on from what they made."""
+    from botocore.exceptions import ClientError
+
+    try:
+        return resource.create(aws, resource.desired(known))
+    except ClientError as error:
+        if error_code(error) not in resource.taken:
+            raise
+        actual = resource.find(Look(aws))
+        if actual is None:
+            raise
+    change = change_of(resource, actual, known)
+    if change.action is Action.REFUSED:
+        raise RefusedError(change.reason)
+    return _carry_out(aws, resource, change, actual, known)
+
+
+def _outcome(resources: Sequence[Resource], done: Walk[Resource, Progress], tell: Tell) -> Outcome:
     results = []
     for resource in resources:
         if resource in done.results:
             results.append(done.results[resource])
             continue
-        change = Change(resource.address, resource.name, action)
+        change = Change(resource.address, resource.name, Action.UPDATE)
         if resource in done.errors:
             progress = Progress(change, State.FAILED, error=_sentence(done.errors[resource]))
         elif resource in done.blocked:
@@ -177,7 +186,7 @@ def _outcome(
 
 
 def _sentence(error: BaseException) -> str:
-    known: Any = error if isinstance(error, BgdeployError) else None
+    known = error if isinstance(error, BgdeployError) else None
     if known is None and isinstance(error, Exception):
         known = translated(error)
     if known is None:

@@ -16,13 +16,14 @@ class Action(str, Enum):
 
     CREATE = "create"
     UPDATE = "update"
+    ADOPT = "adopt"  # an update that begins with our tags
     NOOP = "noop"
     DELETE = "delete"
     REFUSED = "refused"
     BLOCKED = "blocked"  # cannot be decided: what it needs is refused
 
 
-_EXISTS = {Action.NOOP, Action.UPDATE}
+_EXISTS = {Action.NOOP, Action.UPDATE, Action.DELETE}
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Change:
     action: Action
     differences: tuple[Difference, ...] = ()
     reason: str = ""  # of a refusal, as a sentence with a way out
+    foreign: bool = False  # refused because it is not ours
 
     def as_dict(self) -> dict[str, Any]:
         fields = [
@@ -65,6 +67,11 @@ class Plan:
     def refused(self) -> tuple[Change, ...]:
         """What has to be settled by a person before anything can be done."""
         return tuple(change for change in self.changes if change.action is Action.REFUSED)
+
+    @property
+    def grave(self) -> tuple[Change, ...]:
+        """What is not done without a yes: what is removed, and what is taken over."""
+        return tuple(change for change in self.changes if change.action in {Action.DELETE, Action.ADOPT})
 
     @property
     def counts(self) -> Mapping[str, int]:

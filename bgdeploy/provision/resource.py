@@ -84,6 +84,8 @@ class Resource:
     create_only: ClassVar[frozenset[str]] = frozenset()
     # Cannot carry tags: it belongs to whoever owns the resources it is part of.
     part_of_another: ClassVar[bool] = False
+    # AWS's codes for "there is one by that name already": somebody else was faster, or a lost answer was asked for again.
+    taken: ClassVar[frozenset[str]] = frozenset()
 
     name: str
     label: str = ""  # what tells it from others of its kind within the stack
@@ -120,13 +122,34 @@ class Resource:
         """Remove it; what is gone already is no error."""
         raise NotImplementedError
 
-    def forgotten(self, look: Look, declared: Collection[str]) -> list[Resource]:
-        """Return what this resource used to need, what is ours and is not among the `declared` addresses any more."""
+    def retag(self, aws: Aws, actual: Attrs, tags: Mapping[str, str]) -> None:
+        """Put `tags` on it, keeping those that it has beside them."""
+        raise NotImplementedError
+
+    def forgotten(self, look: Look, declared: Collection[Resource]) -> list[Remains]:
+        """Return what is ours, belongs to this resource's like, and is not what any of `declared` stands for."""
         return []
 
     def tags(self, aws: Aws) -> Mapping[str, str]:
         """Return the tags it is made with."""
         return {**aws.tags(self.address), "Name": self.name}
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Remains(Resource):
+    """Something of ours that the config does not ask for any more. All that can be done with it is to remove it."""
+
+    kind = "remains"
+    was: str  # its address when it was asked for
+    actual: Attrs
+    remove: Callable[[Aws, Attrs], None]
+
+    @property
+    def address(self) -> str:
+        return self.was
+
+    def delete(self, aws: Aws, actual: Attrs) -> None:
+        self.remove(aws, actual)
 
 
 def _resources(value: object) -> Iterator[Resource]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from bgdeploy.aws import Attrs, Aws, absent, error_code, retry, tag_list, tag_map
-from bgdeploy.provision.resource import TAGS, Known, Look, Resource
+from bgdeploy.aws import Attrs, Aws, absent, error_code, retry, tag_list, tag_map, wait_until
+from bgdeploy.provision.resource import TAGS, Known, Look, Remains, Resource
 from bgdeploy.resources.ecs import Service
 from bgdeploy.resources.identity import Role
 from bgdeploy.resources.load_balancer import Listener, TargetGroup
-from bgdeploy.resources.observe import Alarm
+from bgdeploy.resources.observe import Alarm, forgotten_alarms
 
 _EVENTS = {
     "failure": "DEPLOYMENT_FAILURE",
@@ -24,6 +25,7 @@ class Application(Resource):
     """A CodeDeploy application for ECS; the platform is Server where it is not said (aws-facts 5.1)."""
 
     kind = "application"
+    taken = frozenset({"ApplicationAlreadyExistsException"})
     immutable = frozenset({"computePlatform"})
 
     def desired(self, known: Known) -> Attrs:
@@ -45,6 +47,9 @@ class Application(Resource):
         codedeploy.create_application(applicationName=self.name, tags=tag_list(self.tags(aws)), **desired)
         return desired
 
+    def retag(self, aws: Aws, actual: Attrs, tags: Mapping[str, str]) -> None:
+        aws.client("codedeploy").tag_resource(ResourceArn=self.arn(aws), Tags=tag_list(tags))
+
     def delete(self, aws: Aws, actual: Attrs) -> None:
         with absent("ApplicationDoesNotExistException"):
             aws.client("codedeploy").delete_application(applicationName=self.name)
@@ -55,6 +60,7 @@ class DeploymentGroup(Resource):
     """How deployments proceed: strategy, waits, rollback, the two listeners and the two target groups."""
 
     kind = "deployment-group"
+    taken = frozenset({"DeploymentGroupAlreadyExistsException"})
     application: Application
     role: Role
     service: Service
@@ -120,6 +126,10 @@ class DeploymentGroup(Resource):
             return {**found, TAGS: tag_map(tags)}
         return None
 
+    def forgotten(self, look: Look, declared: Collection[Resource]) -> list[Remains]:
+        """The alarms that it used to watch."""
+        return forgotten_alarms(look, f"{self.name}-", declared)
+
     def arn(self, aws: Aws) -> str:
         return aws.arn("codedeploy", f"deploymentgroup:{self.application.name}/{self.name}")
 
@@ -132,7 +142,7 @@ class DeploymentGroup(Resource):
                 **desired,
             )
 
-        retry(aws.clock, make, _role_too_new)
+        retry(aws, make, _role_too_new)
         return desired
 
     def update(self, aws: Aws, actual: Attrs, changed: Attrs) -> Attrs:
@@ -141,8 +151,11 @@ class DeploymentGroup(Resource):
                 applicationName=self.application.name, currentDeploymentGroupName=self.name, **changed
             )
 
-        retry(aws.clock, change, _role_too_new)
+        retry(aws, change, _role_too_new)
         return changed
+
+    def retag(self, aws: Aws, actual: Attrs, tags: Mapping[str, str]) -> None:
+        aws.client("codedeploy").tag_resource(ResourceArn=self.arn(aws), Tags=tag_list(tags))
 
     def delete(self, aws: Aws, actual: Attrs) -> None:
         """Stop what is still being deployed, then remove the group."""
@@ -163,15 +176,10 @@ class DeploymentGroup(Resource):
             # No rollback: everything goes anyway.
             codedeploy.stop_deployment(deploymentId=ident, autoRollbackEnabled=False)
 
-        def over() -> None:
-            if codedeploy.get_deployment(deploymentId=ident)["deploymentInfo"]["status"] not in _OVER:
-                raise _StoppingError
+        def over() -> bool:
+            return codedeploy.get_deployment(deploymentId=ident)["deploymentInfo"]["status"] in _OVER
 
-        retry(aws.clock, over, lambda error: isinstance(error, _StoppingError), 300)
-
-
-class _StoppingError(Exception):
-    """The deployment has not stopped yet."""
+        wait_until(aws, over, 300)
 
 
 def _role_too_new(error: Exception) -> bool:

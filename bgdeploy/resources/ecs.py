@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bgdeploy.aws import Attrs, Aws, absent, error_code, retry, tag_list, tag_map
+from bgdeploy.aws import Attrs, Aws, absent, error_code, retry, tag_list, tag_map, wait_until
 from bgdeploy.provision.resource import TAGS, Known, Look, Resource
 from bgdeploy.resources.identity import Role
 from bgdeploy.resources.load_balancer import Listener, TargetGroup
-from bgdeploy.resources.network import SecurityGroup, Subnet
+from bgdeploy.resources.network import Subnet
 from bgdeploy.resources.observe import LogGroup
+from bgdeploy.resources.security import SecurityGroup
 
 PLACEHOLDER = "public.ecr.aws/docker/library/httpd:2.4-alpine"
 
 
 def _pairs(tags: Any) -> list[dict[str, str]]:
     return tag_list(tags, key="key", value="value")
+
+
+def _retag(aws: Aws, arn: str, tags: Mapping[str, str]) -> None:
+    aws.client("ecs").tag_resource(resourceArn=arn, tags=_pairs(tags))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -41,6 +47,9 @@ class Cluster(Resource):
             aws.client("ecs").create_cluster(clusterName=self.name, tags=_pairs(self.tags(aws)))["cluster"]
         )
 
+    def retag(self, aws: Aws, actual: Attrs, tags: Mapping[str, str]) -> None:
+        _retag(aws, actual["clusterArn"], tags)
+
     def delete(self, aws: Aws, actual: Attrs) -> None:
         def remove() -> None:
             with absent("ClusterNotFoundException"):
@@ -51,7 +60,7 @@ class Cluster(Resource):
             "ClusterContainsTasksException",
             "UpdateInProgressException",
         }
-        retry(aws.clock, remove, lambda error: error_code(error) in busy, 600)
+        retry(aws, remove, lambda error: error_code(error) in busy, 600)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -92,12 +101,22 @@ class TaskDefinition(Resource):
         }
 
     def find(self, look: Look) -> Attrs | None:
-        with absent("ClientException"):
-            found = look.aws.client("ecs").describe_task_definition(
-                taskDefinition=self.name, include=["TAGS"]
-            )
-            return {**found["taskDefinition"], TAGS: tag_map(found.get("tags"))}
-        return None
+        """The newest revision of ours: `aws ecs deploy` and the console register some that carry no tags."""
+        newest: Attrs | None = None
+        for arn in self._revisions(look.aws, look.for_removal):
+            found = look.aws.client("ecs").describe_task_definition(taskDefinition=arn, include=["TAGS"])
+            told = {**found["taskDefinition"], TAGS: tag_map(found.get("tags"))}
+            newest = newest or told
+            if look.aws.owns(told[TAGS]):
+                return told
+        return newest
+
+    def _revisions(self, aws: Aws, deregistered_too: bool) -> Iterator[str]:
+        """Yield the ARNs of the family's revisions, the newest first; at last those that are not deleted yet."""
+        pages = aws.client("ecs").get_paginator("list_task_definitions")
+        for status in ("ACTIVE", "INACTIVE") if deregistered_too else ("ACTIVE",):
+            for page in pages.paginate(familyPrefix=self.name, status=status, sort="DESC"):
+                yield from (arn for arn in page["taskDefinitionArns"] if _family(arn) == self.name)
 
     def create(self, aws: Aws, desired: Attrs) -> Attrs:
         made = aws.client("ecs").register_task_definition(
@@ -109,19 +128,20 @@ class TaskDefinition(Resource):
         )
         return dict(made["taskDefinition"])
 
+    def retag(self, aws: Aws, actual: Attrs, tags: Mapping[str, str]) -> None:
+        _retag(aws, actual["taskDefinitionArn"], tags)
+
     def delete(self, aws: Aws, actual: Attrs) -> None:
-        """Deregister and delete every revision of the family."""
-        ecs = aws.client("ecs")
-        for page in ecs.get_paginator("list_task_definitions").paginate(
-            familyPrefix=self.name, status="ACTIVE"
-        ):
-            for arn in page["taskDefinitionArns"]:
-                if _family(arn) == self.name:
+        """Deregister and delete every revision of ours."""
+        ecs, ours = aws.client("ecs"), []
+        for arn in list(self._revisions(aws, deregistered_too=True)):
+            found = ecs.describe_task_definition(taskDefinition=arn, include=["TAGS"])
+            if aws.owns(tag_map(found.get("tags"))):
+                ours.append(arn)
+                if found["taskDefinition"]["status"] == "ACTIVE":
                     ecs.deregister_task_definition(taskDefinition=arn)
-        pages = ecs.get_paginator("list_task_definitions").paginate(familyPrefix=self.name, status="INACTIVE")
-        arns = [arn for page in pages for arn in page["taskDefinitionArns"] if _family(arn) == self.name]
-        for n in range(0, len(arns), 10):  # DeleteTaskDefinitions takes ten
-            ecs.delete_task_definitions(taskDefinitions=arns[n : n + 10])
+        for n in range(0, len(ours), 10):  # DeleteTaskDefinitions takes ten
+            ecs.delete_task_definitions(taskDefinitions=ours[n : n + 10])
 
 
 def _family(arn: str) -> str:
@@ -133,6 +153,9 @@ class Service(Resource):
     """The service, under the CODE_DEPLOY controller."""
 
     kind = "service"
+    taken = frozenset(
+        {"InvalidParameterException"}
+    )  # "Creation of service was not idempotent" (aws-facts 6.1)
     # CodeDeploy moves them with every deployment (aws-facts 6.2), and ECS refuses to change them any other way (6.3).
     create_only = frozenset({"taskDefinition", "loadBalancers", "networkConfiguration"})
     immutable = frozenset({"deploymentController"})
@@ -174,7 +197,9 @@ class Service(Resource):
             found = ecs.describe_services(cluster=self.cluster.name, services=[self.name], include=["TAGS"])[
                 "services"
             ]
-            active = [service for service in found if service["status"] != "INACTIVE"]
+            # One that drains is still in the way of who removes; who makes a new one waits for it (aws-facts 6.1).
+            there = {"ACTIVE", "DRAINING"} if look.for_removal else {"ACTIVE"}
+            active = [service for service in found if service["status"] in there]
             return {**active[0], TAGS: tag_map(active[0].get("tags"))} if active else None
         return None
 
@@ -191,11 +216,14 @@ class Service(Resource):
             )
             return dict(made["service"])
 
-        return retry(aws.clock, make, _not_yet, 300)
+        return retry(aws, make, _not_yet, 300)
 
     def update(self, aws: Aws, actual: Attrs, changed: Attrs) -> Attrs:
         aws.client("ecs").update_service(cluster=self.cluster.name, service=self.name, **changed)
         return changed
+
+    def retag(self, aws: Aws, actual: Attrs, tags: Mapping[str, str]) -> None:
+        _retag(aws, actual["serviceArn"], tags)
 
     def delete(self, aws: Aws, actual: Attrs) -> None:
         """Remove it with its tasks, and wait until they are gone: network and cluster are in use until then."""
@@ -203,17 +231,13 @@ class Service(Resource):
         with absent("ServiceNotFoundException", "ServiceNotActiveException", "ClusterNotFoundException"):
             ecs.delete_service(cluster=self.cluster.name, service=self.name, force=True)
 
-        def gone() -> None:
+        def gone() -> bool:
             with absent("ClusterNotFoundException"):
                 found = ecs.describe_services(cluster=self.cluster.name, services=[self.name])["services"]
-                if any(service["status"] == "DRAINING" for service in found):
-                    raise _DrainingError
+                return not any(service["status"] == "DRAINING" for service in found)
+            return True
 
-        retry(aws.clock, gone, lambda error: isinstance(error, _DrainingError), 900)
-
-
-class _DrainingError(Exception):
-    """The service's last tasks are still stopping."""
+        wait_until(aws, gone, 900)
 
 
 def _not_yet(error: Exception) -> bool:

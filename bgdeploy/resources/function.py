@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +34,7 @@ class Function(Resource):
     """A Lambda function made of a folder of the project's."""
 
     kind = "function"
+    taken = frozenset({"ResourceConflictException"})
     folder: Path
     handler: str
     role: Role
@@ -72,7 +74,7 @@ class Function(Resource):
             )
 
         # A role made a moment ago is not known to Lambda yet (aws-facts 8.3).
-        made = retry(aws.clock, make, _role_unknown)
+        made = retry(aws, make, _role_unknown)
         client.get_waiter("function_active_v2").wait(FunctionName=self.name)
         return made
 
@@ -86,6 +88,9 @@ class Function(Resource):
             client.update_function_configuration(FunctionName=self.name, **settings)
             updated.wait(FunctionName=self.name)
         return changed
+
+    def retag(self, aws: Aws, actual: Attrs, tags: Mapping[str, str]) -> None:
+        aws.client("lambda").tag_resource(Resource=actual["FunctionArn"], Tags=dict(tags))
 
     def delete(self, aws: Aws, actual: Attrs) -> None:
         with absent("ResourceNotFoundException"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bgdeploy.aws import Attrs, Aws, absent, tag_list, tag_map
@@ -37,6 +37,7 @@ class Role(Resource):
     """A role that an AWS service takes on for the stack."""
 
     kind = "role"
+    taken = frozenset({"EntityAlreadyExists"})
     service: str  # who may take it on: codedeploy.amazonaws.com
     grants: tuple[Grant, ...]
 
@@ -82,6 +83,9 @@ class Role(Resource):
             policy = json.dumps(changed["Policy"])
             iam.put_role_policy(RoleName=self.name, PolicyName=_POLICY, PolicyDocument=policy)
         return changed
+
+    def retag(self, aws: Aws, actual: Attrs, tags: Mapping[str, str]) -> None:
+        aws.client("iam").tag_role(RoleName=self.name, Tags=tag_list(tags))
 
     def delete(self, aws: Aws, actual: Attrs) -> None:
         iam = aws.client("iam")

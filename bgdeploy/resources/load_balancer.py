@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bgdeploy.aws import Attrs, Aws, absent, retry, tag_list, tag_map
-from bgdeploy.provision.resource import TAGS, Known, Look, Resource
-from bgdeploy.resources.network import SecurityGroup, Subnet, Vpc
+from bgdeploy.aws import ADDRESS_TAG, Attrs, Aws, absent, tag_list, tag_map, wait_until
+from bgdeploy.provision.resource import TAGS, Known, Look, Remains, Resource
+from bgdeploy.resources.network import Subnet, Vpc
+from bgdeploy.resources.security import SecurityGroup
 
 _DELAY = "deregistration_delay.timeout_seconds"
 
@@ -19,6 +21,10 @@ def _tags_of(look: Look, arns: list[str]) -> dict[str, dict[str, str]]:
         elbv2.describe_tags(ResourceArns=arns[n : n + 20])["TagDescriptions"] for n in range(0, len(arns), 20)
     ]
     return {each["ResourceArn"]: tag_map(each["Tags"]) for batch in described for each in batch}
+
+
+def _retag(aws: Aws, arn: str, tags: Mapping[str, str]) -> None:
+    aws.client("elbv2").add_tags(ResourceArns=[arn], Tags=tag_list(tags))
 
 
 def _balancer(look: Look, name: str) -> Attrs | None:
@@ -36,6 +42,7 @@ class LoadBalancer(Resource):
     """An application load balancer that faces the internet."""
 
     kind = "load-balancer"
+    taken = frozenset({"DuplicateLoadBalancerName"})
     immutable = frozenset({"Scheme", "Type"})
     subnets: tuple[Subnet, ...]
     security_group: SecurityGroup
@@ -71,22 +78,21 @@ class LoadBalancer(Resource):
             elbv2.set_security_groups(LoadBalancerArn=arn, SecurityGroups=sorted(changed["SecurityGroups"]))
         return changed
 
+    def retag(self, aws: Aws, actual: Attrs, tags: Mapping[str, str]) -> None:
+        _retag(aws, actual["LoadBalancerArn"], tags)
+
     def delete(self, aws: Aws, actual: Attrs) -> None:
         """Remove it and its listeners, and wait until it is gone: its target groups are in use until then."""
         elbv2, arn = aws.client("elbv2"), actual["LoadBalancerArn"]
         with absent("LoadBalancerNotFound"):
             elbv2.delete_load_balancer(LoadBalancerArn=arn)
 
-        def gone() -> None:
+        def gone() -> bool:
             with absent("LoadBalancerNotFound"):
-                if elbv2.describe_load_balancers(LoadBalancerArns=[arn])["LoadBalancers"]:
-                    raise _StillThereError
+                return not elbv2.describe_load_balancers(LoadBalancerArns=[arn])["LoadBalancers"]
+            return True
 
-        retry(aws.clock, gone, lambda error: isinstance(error, _StillThereError), 600)
-
-
-class _StillThereError(Exception):
-    """What was deleted is not gone yet."""
+        wait_until(aws, gone, 600)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -94,6 +100,7 @@ class TargetGroup(Resource):
     """One side, blue or green, of the pair that CodeDeploy moves traffic between."""
 
     kind = "target-group"
+    taken = frozenset({"DuplicateTargetGroupName"})
     immutable = frozenset({"VpcId", "TargetType", "Protocol", "Port"})
     vpc: Vpc
     port: int
@@ -140,6 +147,9 @@ class TargetGroup(Resource):
             elbv2.modify_target_group_attributes(TargetGroupArn=arn, Attributes=attributes)
         return changed
 
+    def retag(self, aws: Aws, actual: Attrs, tags: Mapping[str, str]) -> None:
+        _retag(aws, actual["TargetGroupArn"], tags)
+
     def delete(self, aws: Aws, actual: Attrs) -> None:
         with absent("TargetGroupNotFound"):
             aws.client("elbv2").delete_target_group(TargetGroupArn=actual["TargetGroupArn"])
@@ -150,6 +160,7 @@ class Listener(Resource):
     """One of the two doors. It only forwards, to both target groups, by weights that are CodeDeploy's to move."""
 
     kind = "listener"
+    taken = frozenset({"DuplicateListener"})
     immutable = frozenset({"Protocol", "LoadBalancerArn"})
     # CodeDeploy rewrites them with every deployment (aws-facts 7.2): comparing them would send production back.
     create_only = frozenset({"DefaultActions"})
@@ -174,18 +185,12 @@ class Listener(Resource):
         balancer = _balancer(look, self.balancer.name)
         if balancer is None:
             return None
-        arn = balancer["LoadBalancerArn"]
         mine = (
             each
-            for each in look.once(("listeners", arn), lambda: self._all(look, arn))
-            if each[TAGS].get("bgdeploy:address") == self.address or each["Port"] == self.port
+            for each in _listeners(look, balancer["LoadBalancerArn"])
+            if each[TAGS].get(ADDRESS_TAG) == self.address or each["Port"] == self.port
         )
         return next(mine, None)
-
-    def _all(self, look: Look, balancer: str) -> list[Attrs]:
-        found = look.aws.client("elbv2").describe_listeners(LoadBalancerArn=balancer)["Listeners"]
-        tags = _tags_of(look, [each["ListenerArn"] for each in found]) if found else {}
-        return [{**each, TAGS: tags[each["ListenerArn"]]} for each in found]
 
     def create(self, aws: Aws, desired: Attrs) -> Attrs:
         made = aws.client("elbv2").create_listener(Tags=tag_list(self.tags(aws)), **desired)
@@ -195,6 +200,39 @@ class Listener(Resource):
         aws.client("elbv2").modify_listener(ListenerArn=actual["ListenerArn"], **changed)
         return changed
 
+    def retag(self, aws: Aws, actual: Attrs, tags: Mapping[str, str]) -> None:
+        _retag(aws, actual["ListenerArn"], tags)
+
     def delete(self, aws: Aws, actual: Attrs) -> None:
-        with absent("ListenerNotFound"):
-            aws.client("elbv2").delete_listener(ListenerArn=actual["ListenerArn"])
+        _delete_listener(aws, actual)
+
+    def forgotten(self, look: Look, declared: Collection[Resource]) -> list[Remains]:
+        """The listeners of ours on the same load balancer that nobody declares."""
+        balancer = _balancer(look, self.balancer.name)
+        addresses = {each.address for each in declared}
+        return [
+            Remains(
+                name=f"{self.balancer.name}:{each['Port']}",
+                was=each[TAGS][ADDRESS_TAG],
+                actual=each,
+                remove=_delete_listener,
+            )
+            for each in (_listeners(look, balancer["LoadBalancerArn"]) if balancer else [])
+            if look.aws.owns(each[TAGS]) and each[TAGS].get(ADDRESS_TAG) not in addresses
+        ]
+
+
+def _listeners(look: Look, balancer: str) -> list[Attrs]:
+    """Return the listeners of a load balancer with their tags."""
+
+    def ask() -> list[Attrs]:
+        found = look.aws.client("elbv2").describe_listeners(LoadBalancerArn=balancer)["Listeners"]
+        tags = _tags_of(look, [each["ListenerArn"] for each in found]) if found else {}
+        return [{**each, TAGS: tags[each["ListenerArn"]]} for each in found]
+
+    return look.once(("listeners", balancer), ask)
+
+
+def _delete_listener(aws: Aws, actual: Attrs) -> None:
+    with absent("ListenerNotFound"):
+        aws.client("elbv2").delete_listener(ListenerArn=actual["ListenerArn"])

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from bgdeploy.aws import Attrs, Aws, absent, tag_list, tag_map
-from bgdeploy.provision.resource import TAGS, Known, Look, Resource
+from bgdeploy.provision.resource import TAGS, Known, Look, Remains, Resource
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -13,6 +14,8 @@ class LogGroup(Resource):
     """A log group that forgets after a while."""
 
     kind = "log-group"
+    namespace: str = ""  # of the metrics that the stack's filters on it feed
+    taken = frozenset({"ResourceAlreadyExistsException"})
     days: int
 
     def desired(self, known: Known) -> Attrs:
@@ -27,6 +30,9 @@ class LogGroup(Resource):
         arn = found["arn"].removesuffix(":*")
         return {**found, TAGS: dict(logs.list_tags_for_resource(resourceArn=arn)["tags"])}
 
+    def forgotten(self, look: Look, declared: Collection[Resource]) -> list[Remains]:
+        return forgotten_filters(look, self.name, self.namespace, declared) if self.namespace else []
+
     def create(self, aws: Aws, desired: Attrs) -> Attrs:
         aws.client("logs").create_log_group(logGroupName=self.name, tags=dict(self.tags(aws)))
         return self.update(aws, {}, desired)
@@ -35,9 +41,23 @@ class LogGroup(Resource):
         aws.client("logs").put_retention_policy(logGroupName=self.name, **changed)
         return changed
 
+    def retag(self, aws: Aws, actual: Attrs, tags: Mapping[str, str]) -> None:
+        arn = actual["arn"].removesuffix(":*")
+        aws.client("logs").tag_resource(resourceArn=arn, tags=dict(tags))
+
     def delete(self, aws: Aws, actual: Attrs) -> None:
         with absent("ResourceNotFoundException"):
             aws.client("logs").delete_log_group(logGroupName=self.name)
+
+
+def _filters(look: Look, group: str) -> list[Attrs]:
+    def ask() -> list[Attrs]:
+        with absent("ResourceNotFoundException"):
+            logs = look.aws.client("logs")
+            return list(logs.describe_metric_filters(logGroupName=group)["metricFilters"])
+        return []
+
+    return look.once(("metric filters", group), ask)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -61,16 +81,9 @@ class MetricFilter(Resource):
         return {"filterPattern": self.pattern, "metricTransformations": [transformation]}
 
     def find(self, look: Look) -> Attrs | None:
-        group = self.log_group.name
-
-        def ask() -> list[Attrs]:
-            with absent("ResourceNotFoundException"):
-                logs = look.aws.client("logs")
-                return list(logs.describe_metric_filters(logGroupName=group)["metricFilters"])
-            return []
-
-        filters = look.once(("metric filters", group), ask)
-        return next((each for each in filters if each["filterName"] == self.name), None)
+        filters = _filters(look, self.log_group.name)
+        found = next((each for each in filters if each["filterName"] == self.name), None)
+        return found and {"logGroupName": self.log_group.name, **found}
 
     def create(self, aws: Aws, desired: Attrs) -> Attrs:
         logs = aws.client("logs")
@@ -82,8 +95,32 @@ class MetricFilter(Resource):
         return self.create(aws, whole)
 
     def delete(self, aws: Aws, actual: Attrs) -> None:
-        with absent("ResourceNotFoundException"):
-            aws.client("logs").delete_metric_filter(logGroupName=self.log_group.name, filterName=self.name)
+        _delete_filter(aws, actual)
+
+
+def forgotten_filters(
+    look: Look, group: str, namespace: str, declared: Collection[Resource]
+) -> list[Remains]:
+    """Return the filters of a log group that feed `namespace`, which is the stack's own, and that nobody declares."""
+    names = {each.name for each in declared if isinstance(each, MetricFilter)}
+    return [
+        Remains(
+            name=each["filterName"],
+            was=f"{MetricFilter.kind}/{each['filterName']}",
+            actual={"logGroupName": group, **each},
+            remove=_delete_filter,
+        )
+        for each in _filters(look, group)
+        if each["filterName"] not in names
+        and any(metric["metricNamespace"] == namespace for metric in each["metricTransformations"])
+    ]
+
+
+def _delete_filter(aws: Aws, actual: Attrs) -> None:
+    with absent("ResourceNotFoundException"):
+        aws.client("logs").delete_metric_filter(
+            logGroupName=actual["logGroupName"], filterName=actual["filterName"]
+        )
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -91,6 +128,7 @@ class Alarm(Resource):
     """Goes off when a metric filter counts too much; CodeDeploy watches it during a deployment."""
 
     kind = "alarm"
+    prefix: str  # that the names of all the stack's alarms begin with
     metric: MetricFilter
     threshold: float
     period: int
@@ -110,12 +148,8 @@ class Alarm(Resource):
         }
 
     def find(self, look: Look) -> Attrs | None:
-        cloudwatch = look.aws.client("cloudwatch")
-        found = cloudwatch.describe_alarms(AlarmNames=[self.name], AlarmTypes=["MetricAlarm"])["MetricAlarms"]
-        if not found:
-            return None
-        tags = cloudwatch.list_tags_for_resource(ResourceARN=found[0]["AlarmArn"])["Tags"]
-        return {**found[0], TAGS: tag_map(tags)}
+        found = next((each for each in _alarms(look, self.prefix) if each["AlarmName"] == self.name), None)
+        return found and {**found, TAGS: _tags(look, found["AlarmArn"])}
 
     def create(self, aws: Aws, desired: Attrs) -> Attrs:
         aws.client("cloudwatch").put_metric_alarm(
@@ -139,6 +173,46 @@ class Alarm(Resource):
         aws.client("cloudwatch").put_metric_alarm(AlarmName=self.name, **whole)
         return changed
 
+    def retag(self, aws: Aws, actual: Attrs, tags: Mapping[str, str]) -> None:
+        aws.client("cloudwatch").tag_resource(ResourceARN=actual["AlarmArn"], Tags=tag_list(tags))
+
     def delete(self, aws: Aws, actual: Attrs) -> None:
-        with absent("ResourceNotFound"):
-            aws.client("cloudwatch").delete_alarms(AlarmNames=[self.name])
+        _delete_alarm(aws, actual)
+
+
+def _alarms(look: Look, prefix: str) -> list[Attrs]:
+    """Return the alarms whose names begin like the stack's: one call for all of them."""
+
+    def ask() -> list[Attrs]:
+        pages = look.aws.client("cloudwatch").get_paginator("describe_alarms")
+        found = pages.paginate(AlarmNamePrefix=prefix, AlarmTypes=["MetricAlarm"])
+        return [alarm for page in found for alarm in page["MetricAlarms"]]
+
+    return look.once(("alarms", prefix), ask)
+
+
+def _tags(look: Look, arn: str) -> dict[str, str]:
+    return look.once(
+        ("alarm tags", arn),
+        lambda: tag_map(look.aws.client("cloudwatch").list_tags_for_resource(ResourceARN=arn)["Tags"]),
+    )
+
+
+def forgotten_alarms(look: Look, prefix: str, declared: Collection[Resource]) -> list[Remains]:
+    """Return the stack's alarms that nobody declares."""
+    names = {each.name for each in declared if isinstance(each, Alarm)}
+    return [
+        Remains(
+            name=each["AlarmName"],
+            was=f"{Alarm.kind}/{each['AlarmName'].removeprefix(prefix)}",
+            actual=each,
+            remove=_delete_alarm,
+        )
+        for each in _alarms(look, prefix)
+        if each["AlarmName"] not in names and look.aws.owns(_tags(look, each["AlarmArn"]))
+    ]
+
+
+def _delete_alarm(aws: Aws, actual: Attrs) -> None:
+    with absent("ResourceNotFound"):
+        aws.client("cloudwatch").delete_alarms(AlarmNames=[actual["AlarmName"]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bgdeploy.aws import Attrs, Aws, absent, tag_list, tag_map
@@ -13,6 +14,7 @@ class Repository(Resource):
     """An ECR repository."""
 
     kind = "repository"
+    taken = frozenset({"RepositoryAlreadyExistsException"})
 
     def desired(self, known: Known) -> Attrs:
         return {"imageTagMutability": "IMMUTABLE", "imageScanningConfiguration": {"scanOnPush": True}}
@@ -43,6 +45,9 @@ class Repository(Resource):
                 repositoryName=self.name, imageScanningConfiguration=scanning
             )
         return changed
+
+    def retag(self, aws: Aws, actual: Attrs, tags: Mapping[str, str]) -> None:
+        aws.client("ecr").tag_resource(resourceArn=actual["repositoryArn"], tags=tag_list(tags))
 
     def delete(self, aws: Aws, actual: Attrs) -> None:
         with absent("RepositoryNotFoundException"):

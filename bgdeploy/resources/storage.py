@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bgdeploy.aws import Attrs, Aws, absent, tag_list, tag_map
@@ -18,6 +19,7 @@ class Bucket(Resource):
     """A private, encrypted bucket."""
 
     kind = "bucket"
+    taken = frozenset({"BucketAlreadyOwnedByYou"})
 
     def desired(self, known: Known) -> Attrs:
         return {
@@ -55,14 +57,11 @@ class Bucket(Resource):
     def create(self, aws: Aws, desired: Attrs) -> Attrs:
         s3 = aws.client("s3")
         # us-east-1 is the one region that must not be named.
-        where = (
-            {}
-            if aws.region == "us-east-1"
-            else {"CreateBucketConfiguration": {"LocationConstraint": aws.region}}
+        where = {} if aws.region == "us-east-1" else {"LocationConstraint": aws.region}
+        # Tagged from its first moment on: a bucket without tags would be nobody's to the next run.
+        s3.create_bucket(
+            Bucket=self.name, CreateBucketConfiguration={**where, "Tags": tag_list(self.tags(aws))}
         )
-        with absent("BucketAlreadyOwnedByYou"):
-            s3.create_bucket(Bucket=self.name, **where)
-        s3.put_bucket_tagging(Bucket=self.name, Tagging={"TagSet": tag_list(self.tags(aws))})
         return self.update(aws, {}, desired)
 
     def update(self, aws: Aws, actual: Attrs, changed: Attrs) -> Attrs:
@@ -83,6 +82,10 @@ class Bucket(Resource):
             }
             s3.put_bucket_lifecycle_configuration(Bucket=self.name, LifecycleConfiguration={"Rules": [rule]})
         return changed
+
+    def retag(self, aws: Aws, actual: Attrs, tags: Mapping[str, str]) -> None:
+        kept = {**actual.get(TAGS, {}), **tags}  # PutBucketTagging replaces them all
+        aws.client("s3").put_bucket_tagging(Bucket=self.name, Tagging={"TagSet": tag_list(kept)})
 
     def delete(self, aws: Aws, actual: Attrs) -> None:
         """Empty it, versions included, and remove it."""

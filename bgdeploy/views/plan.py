@@ -10,6 +10,7 @@ from bgdeploy.provision.plan import Action, Change, Plan
 _SIGNS = {
     Action.CREATE: "+",
     Action.UPDATE: "~",
+    Action.ADOPT: "~",
     Action.DELETE: "-",
     Action.REFUSED: "!",
     Action.BLOCKED: "!",
@@ -18,6 +19,7 @@ _SIGNS = {
 _WORDS = {
     Action.CREATE: "to create",
     Action.UPDATE: "to change",
+    Action.ADOPT: "to take over",
     Action.DELETE: "to remove",
     Action.REFUSED: "refused",
     Action.BLOCKED: "blocked",
@@ -50,7 +52,7 @@ def _change(change: Change) -> Iterator[str]:
         yield f"    {change.reason}"
         return
     for difference in change.differences:
-        yield f"    {difference.field}: {_shown(difference.actual)} -> {_shown(difference.wanted)}"
+        yield f"    {difference.where}: {_shown(difference.actual)} -> {_shown(difference.wanted)}"
 
 
 def _shown(value: Any) -> str:

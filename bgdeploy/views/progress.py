@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from bgdeploy.provision.plan import Action, Outcome, Progress, State
 
-_DONE = {Action.CREATE: "created", Action.UPDATE: "changed", Action.DELETE: "removed"}
-_DOING = {Action.CREATE: "creating", Action.UPDATE: "changing", Action.DELETE: "removing"}
+_DONE = {
+    Action.CREATE: "created",
+    Action.UPDATE: "changed",
+    Action.ADOPT: "taken over",
+    Action.DELETE: "removed",
+}
+_DOING = {
+    Action.CREATE: "creating",
+    Action.UPDATE: "changing",
+    Action.ADOPT: "taking over",
+    Action.DELETE: "removing",
+}
 # A change that takes this long is announced when it begins, so that nobody wonders what is waited for.
 SLOW_KINDS = ("load-balancer", "service", "function", "security-group", "deployment-group")
 
