@@ -1,0 +1,118 @@
+"""Who may do what in a stack: four roles, each with the actions and resources it needs and no more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bgdeploy.names import Names, Use
+from bgdeploy.resources.identity import Grant, Role
+from bgdeploy.resources.storage import Bucket
+
+# For the few actions that know no resources; the service authorization reference lists them as such.
+NO_RESOURCE = ("*",)
+
+
+@dataclass(frozen=True)
+class Identities:
+    """The roles of a stack."""
+
+    codedeploy: Role
+    execution: Role  # in which ECS starts tasks
+    task: Role  # in which the application runs
+    hook: Role
+
+    @property
+    def resources(self) -> tuple[Role, ...]:
+        return self.codedeploy, self.execution, self.task, self.hook
+
+
+def identities(names: Names, arns: Arns, bucket: Bucket) -> Identities:
+    """Return the four roles."""
+
+    def role(use: Use, service: str, grants: tuple[Grant, ...]) -> Role:
+        return Role(name=names.role(use), label=use, service=service, grants=grants)
+
+    return Identities(
+        codedeploy=role("codedeploy", "codedeploy.amazonaws.com", arns.codedeploy()),
+        execution=role("execution", "ecs-tasks.amazonaws.com", arns.execution()),
+        task=role("task", "ecs-tasks.amazonaws.com", ()),
+        hook=role("hook", "lambda.amazonaws.com", arns.hook(bucket.name)),
+    )
+
+
+class Arns:
+    """The stack's ARNs before anything exists, and with them what each role may do."""
+
+    def __init__(self, names: Names, account: str, region: str) -> None:
+        self.names = names
+        self.account = account
+        self.region = region
+
+    def of(self, service: str, resource: str) -> str:
+        region = "" if service == "iam" else self.region
+        return f"arn:aws:{service}:{region}:{self.account}:{resource}"
+
+    def codedeploy(self) -> tuple[Grant, ...]:
+        """What AWSCodeDeployRoleForECS grants on everything, on this stack's own (aws-facts 8.1)."""
+        name = self.names.plain
+        describe = (
+            "elasticloadbalancing:DescribeTargetGroups",
+            "elasticloadbalancing:DescribeListeners",
+            "elasticloadbalancing:DescribeRules",
+        )
+        return (
+            Grant(
+                (
+                    "ecs:DescribeServices",
+                    "ecs:CreateTaskSet",
+                    "ecs:UpdateServicePrimaryTaskSet",
+                    "ecs:DeleteTaskSet",
+                ),
+                (self.of("ecs", f"service/{name}/{name}"), self.of("ecs", f"task-set/{name}/{name}/*")),
+            ),
+            Grant(describe, NO_RESOURCE),
+            Grant(
+                ("elasticloadbalancing:ModifyListener", "elasticloadbalancing:ModifyRule"),
+                # The last part of both ARNs is only known once the load balancer exists.
+                (
+                    self.of("elasticloadbalancing", f"listener/app/{name}/*"),
+                    self.of("elasticloadbalancing", f"listener-rule/app/{name}/*"),
+                ),
+            ),
+            Grant(("lambda:InvokeFunction",), (self.of("lambda", f"function:{self.names.hook}"),)),
+            Grant(("cloudwatch:DescribeAlarms",), (self.of("cloudwatch", "alarm:*"),)),
+            Grant(
+                ("iam:PassRole",),
+                tuple(
+                    self.of("iam", f"role/{role}")
+                    for role in (self.names.role("execution"), self.names.role("task"))
+                ),
+                (("StringEquals", "iam:PassedToService", "ecs-tasks.amazonaws.com"),),
+            ),
+        )
+
+    def execution(self) -> tuple[Grant, ...]:
+        """What ECS needs to start a task: its image and its log stream (aws-facts 8.2)."""
+        pull = ("ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage")
+        return (
+            Grant(("ecr:GetAuthorizationToken",), NO_RESOURCE),
+            Grant(pull, (self.of("ecr", f"repository/{self.names.plain}"),)),
+            Grant(
+                ("logs:CreateLogStream", "logs:PutLogEvents"),
+                (self.of("logs", f"log-group:{self.names.log_group}:*"),),
+            ),
+        )
+
+    def hook(self, bucket: str) -> tuple[Grant, ...]:
+        """What the hook needs: its log, its answer to CodeDeploy, and its word in the bucket."""
+        group = self.of("codedeploy", f"deploymentgroup:{self.names.plain}/{self.names.plain}")
+        return (
+            Grant(
+                ("logs:CreateLogStream", "logs:PutLogEvents"),
+                (self.of("logs", f"log-group:{self.names.hook_log_group}:*"),),
+            ),
+            Grant(("codedeploy:GetDeployment", "codedeploy:PutLifecycleEventHookExecutionStatus"), (group,)),
+            Grant(("s3:GetObject", "s3:PutObject"), (f"arn:aws:s3:::{bucket}/hooks/*",)),
+            # Without it a claim that is not there yet reads as forbidden instead of absent.
+            Grant(("s3:ListBucket",), (f"arn:aws:s3:::{bucket}",), (("StringLike", "s3:prefix", "hooks/*"),)),
+        )
