@@ -5,11 +5,11 @@ What it cannot do it refuses by name: an image that was built differently than D
 
 from __future__ import annotations
 
-import fnmatch
 import hashlib
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping
@@ -17,9 +17,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bgdeploy.sandbox import dockerignore
 from bgdeploy.sandbox.images import BASES, inside
 
 _VARIABLE = re.compile(r"\$(?:\{(\w+)(?::-([^}]*))?\}|(\w+))")
+# Escaped, in single quotes, or with one of the shell's other operators.
+_ODD_VARIABLE = re.compile(r"\\\$|'[^']*\$[^']*'|\$\{(?!\w+(?::-[^}]*)?\})[^}]*\}?")
+_ABSOLUTE_PATH = re.compile(r"""(?:^|[\s"'=<>;|&(\[,])(/[^\s"'<>;|&)\],]*)""")
+# The only absolute paths that mean the same here as in an image.
+_EVERYWHERE = {"/dev/null", "/dev/stdout", "/dev/stderr", "/bin/sh", "/usr/bin/env"}
 
 
 class BuildError(Exception):
@@ -34,6 +40,7 @@ class _Build:
     rootfs: Path
     say: Callable[[str], None]
     given: Mapping[str, str]  # the --build-arg values
+    architecture: str
     arguments: dict[str, str] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
@@ -51,17 +58,20 @@ class _Build:
             raise BuildError(f"{instruction} is not something the sandbox's builder can do")
         if not self.based and name not in {"from", "arg"}:
             raise BuildError("a Dockerfile begins with FROM")
+        odd = _ODD_VARIABLE.search(value) if name not in _OF_THE_SHELL else None
+        if odd:
+            raise BuildError(f"{odd.group()} is not a variable as the sandbox's builder knows them")
         _STEPS[name](self, value)
 
     def fill(self, text: str) -> str:
         """Return `text` with its variables replaced, as Docker replaces them outside RUN."""
         known = self.arguments | self.environment
-        return _VARIABLE.sub(lambda m: known.get(m.group(1) or m.group(3), m.group(2) or ""), text)
+        return _VARIABLE.sub(lambda m: known.get(m.group(1) or m.group(3)) or m.group(2) or "", text)
 
     def from_(self, value: str) -> None:
         if self.based:
             raise BuildError("only one FROM: the sandbox's builder knows no multi-stage builds")
-        reference = self.fill(value.split()[-1] if value.startswith("--") else value.split()[0])
+        reference = self.fill(next((word for word in value.split() if not word.startswith("--")), ""))
         name = reference.rpartition("/")[2].partition(":")[0].partition("@")[0]
         if name not in BASES:
             raise BuildError(f"FROM {reference}: the sandbox has no internet; it knows {', '.join(BASES)}")
@@ -95,30 +105,32 @@ class _Build:
             self._copy_one(source, destination, into=target.endswith("/") or len(sources) > 1)
 
     def _copy_one(self, source: str, destination: Path, *, into: bool) -> None:
-        found = (
-            sorted(self.context.glob(source.lstrip("/").rstrip("/") or "*"))
-            if source != "."
-            else [self.context]
-        )
+        pattern, ignored = os.path.normpath(source.lstrip("/") or "."), dockerignore.read(self.context)
+        every = [self.context] if pattern == "." else sorted(self.context.glob(pattern))
+        found = [path for path in every if not pattern.startswith("..") and not ignored(path)]
         if not found:
             raise BuildError(f"COPY {source}: the build context has no such file")
+
+        def out(folder: str, names: list[str]) -> set[str]:
+            return {name for name in names if ignored(Path(folder) / name)}
+
         for path in found:
             if path.is_dir():
-                shutil.copytree(path, destination, dirs_exist_ok=True, ignore=_ignored(self.context))
+                shutil.copytree(path, destination, dirs_exist_ok=True, ignore=out)
             else:
                 target = destination / path.name if into or destination.is_dir() else destination
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(path, target)
 
     def run(self, value: str) -> None:
-        command = json.loads(value) if value.startswith("[") else ["/bin/sh", "-c", value]
+        _refuse_absolute_paths(value)
         environment = {
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": str(self.rootfs),
             "LANG": "C.UTF-8",
         }
         done = subprocess.run(
-            command,
+            _words(value),
             cwd=inside(self.rootfs, self.workdir),
             check=False,
             text=True,
@@ -138,6 +150,9 @@ class _Build:
     def expose(self, value: str) -> None:
         self.ports |= {(port if "/" in port else f"{port}/tcp"): {} for port in self.fill(value).split()}
 
+    def nothing(self, _value: str) -> None:
+        """What neither Fargate nor the sandbox looks at in an image."""
+
     def user_(self, value: str) -> None:
         self.user = self.fill(value)
 
@@ -151,7 +166,7 @@ class _Build:
     def config(self) -> dict[str, Any]:
         """The image's configuration, as OCI writes it."""
         return {
-            "architecture": "amd64",
+            "architecture": self.architecture,
             "os": "linux",
             "config": {
                 "Env": [f"{name}={value}" for name, value in self.environment.items()],
@@ -177,37 +192,65 @@ _STEPS: Mapping[str, Callable[[_Build, str], None]] = {
     "expose": _Build.expose,
     "user": _Build.user_,
     "entrypoint": _Build.entrypoint_,
+    "healthcheck": _Build.nothing,
+    "volume": _Build.nothing,
+    "maintainer": _Build.nothing,
     "cmd": _Build.cmd,
 }
+# Whose variables are not the builder's to replace.
+_OF_THE_SHELL = {"run", "cmd", "entrypoint", "healthcheck"}
 
 
-def build(
-    context: Path, dockerfile: Path, arguments: Mapping[str, str], store: Path, say: Callable[[str], None]
-) -> str:
-    """Build the image of `dockerfile` into `store` and return its digest: equal content, equal digest.
+@dataclass(frozen=True)
+class Order:
+    """What is to be built: the options of `docker build`."""
+
+    context: Path
+    dockerfile: Path
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    architecture: str = "amd64"
+
+
+def build(order: Order, store: Path, say: Callable[[str], None]) -> str:
+    """Build the image that is ordered into `store` and return its digest: equal content, equal digest.
 
     Raises BuildError.
     """
     from dockerfile_parse import DockerfileParser
 
-    if not dockerfile.is_file():
-        raise BuildError(f"there is no {dockerfile}")
+    if not order.dockerfile.is_file():
+        raise BuildError(f"there is no {order.dockerfile}")
     making = store / f"making-{os.getpid()}"
     shutil.rmtree(making, ignore_errors=True)
     (making / "rootfs").mkdir(parents=True)
-    work = _Build(context, making / "rootfs", say, arguments)
+    work = _Build(order.context, making / "rootfs", say, order.arguments, order.architecture)
     try:
-        with dockerfile.open("rb") as file:
+        with order.dockerfile.open("rb") as file:
             steps = DockerfileParser(fileobj=file, env_replace=False).structure
         steps = [step for step in steps if step["instruction"] != "COMMENT"]
         for number, step in enumerate(steps, start=1):
             say(f"#{number} [{number}/{len(steps)}] {step['instruction']} {step['value']}")
             work.step(step["instruction"], step["value"])
+        work.labels |= order.labels
         return _keep(work, making, store)
     except (BuildError, ValueError) as error:
-        raise BuildError(f"{dockerfile.name}: {error}") from error
+        raise BuildError(f"{order.dockerfile.name}: {error}") from error
     finally:
         shutil.rmtree(making, ignore_errors=True)
+
+
+def _refuse_absolute_paths(command: str) -> None:
+    """Refuse a RUN line that would touch this machine where it means the image: `rm -rf /var/cache` above all.
+
+    It keeps mistakes out, not malice: a program that RUN starts may do what this user may.
+    """
+    for path in _ABSOLUTE_PATH.findall(command):
+        if path not in _EVERYWHERE:
+            raise BuildError(
+                f"RUN {command}: {path} would be this machine's, not the image's, because RUN lines run here, in the "
+                "image's folder; use a path relative to WORKDIR"
+            )
 
 
 def _keep(work: _Build, making: Path, store: Path) -> str:
@@ -253,33 +296,7 @@ def _content_digest(rootfs: Path) -> str:
     return "sha256:" + total.hexdigest()
 
 
-def _ignored(context: Path) -> Callable[[str, list[str]], set[str]]:
-    """Return what .dockerignore keeps out of the build context."""
-    file = context / ".dockerignore"
-    patterns = (
-        [
-            line.strip().strip("/")
-            for line in file.read_text(encoding="utf-8").splitlines()
-            if line.strip() and not line.startswith(("#", "!"))
-        ]
-        if file.is_file()
-        else []
-    )
-
-    def ignore(folder: str, names: list[str]) -> set[str]:
-        here = Path(folder).relative_to(context) if Path(folder).is_relative_to(context) else Path()
-        return {
-            name
-            for name in names
-            if any(fnmatch.fnmatch((here / name).as_posix(), pattern) for pattern in patterns)
-        }
-
-    return ignore
-
-
 def _pairs(value: str) -> list[tuple[str, str]]:
-    import shlex
-
     words = shlex.split(value)
     if words and "=" not in words[0]:
         name, _, rest = value.partition(" ")

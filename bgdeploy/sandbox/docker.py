@@ -16,8 +16,10 @@ from pathlib import Path
 from bgdeploy.sandbox import builder
 
 _REFERENCE = re.compile(
-    r"(?P<registry>\d{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com)/(?P<repository>[^:@]+):(?P<tag>.+)"
+    r"(?P<registry>\d{12}\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com)/(?P<repository>[^:@]+):(?P<tag>.+)"
 )
+
+_PLATFORM = "linux/amd64"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -90,16 +92,25 @@ def _say(line: str) -> None:
 def _build(options: argparse.Namespace) -> int:
     store = _store()
     context = options.context.resolve()
-    arguments = dict(pair.partition("=")[::2] for pair in options.build_arg)
-    dockerfile = options.file or context / "Dockerfile"
-    digest = builder.build(
-        context, dockerfile, arguments, store, (lambda _line: None) if options.quiet else _say
+    order = builder.Order(
+        context,
+        options.file or context / "Dockerfile",
+        arguments=dict(_given(pair) for pair in options.build_arg),
+        labels=dict(pair.partition("=")[::2] for pair in options.label),
+        architecture=(options.platform or _PLATFORM).removeprefix("linux/").partition("/")[0],
     )
+    digest = builder.build(order, store, (lambda _line: None) if options.quiet else _say)
     for reference in options.tag:
         _remember(store, reference, digest)
         _say(f"naming to {reference} done")
     _say(digest)
     return 0
+
+
+def _given(pair: str) -> tuple[str, str]:
+    """Return a --build-arg as name and value; without a value it is that of the environment."""
+    name, equals, value = pair.partition("=")
+    return name, value if equals else os.environ.get(name, "")
 
 
 def _digest(store: Path, reference: str) -> str:
@@ -133,10 +144,14 @@ def _push(options: argparse.Namespace) -> int:
         raise _DockerError(f"{options.reference} names no repository of the sandbox's ECR")
     manifest = (store / digest.removeprefix("sha256:") / "manifest.json").read_text(encoding="utf-8")
     _say(f"The push refers to repository [{parts['registry']}/{parts['repository']}]")
+    endpoint = os.environ.get("AWS_ENDPOINT_URL")
+    if not endpoint:  # without it boto3 would push to the real AWS, of which this program knows nothing
+        raise _DockerError('no sandbox is named: eval "$(bgdeploy sandbox start)"')
+    ecr = boto3.Session(region_name=parts["region"]).client("ecr", endpoint_url=endpoint)
     try:
-        boto3.Session().client("ecr").put_image(
-            repositoryName=parts["repository"], imageTag=parts["tag"], imageManifest=manifest
-        )
+        ecr.put_image(repositoryName=parts["repository"], imageTag=parts["tag"], imageManifest=manifest)
+    except ecr.exceptions.ImageAlreadyExistsException:
+        pass  # this very image has this very tag: pushing twice is fine
     except (ClientError, BotoCoreError) as error:
         raise _DockerError(str(error)) from error
     _say(f"{parts['tag']}: digest: {digest} size: {len(manifest)}")
