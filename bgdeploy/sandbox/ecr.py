@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from bgdeploy.sandbox.world import PASS, Call, RefusedError, _Pass
+from bgdeploy.sandbox.world import Call, RefusedError
 
 if TYPE_CHECKING:
     from bgdeploy.sandbox.world import Handler, World
@@ -28,7 +28,7 @@ class Registry:
     def operations(self) -> Mapping[tuple[str, str], Handler]:
         return {("ecr", "PutImage"): self._put_image}
 
-    def _put_image(self, call: Call) -> dict[str, Any] | _Pass:
+    def _put_image(self, call: Call) -> dict[str, Any]:
         params = call.params
         digest = "sha256:" + hashlib.sha256(params["imageManifest"].encode()).hexdigest()
         ecr = self._world.beneath("ecr", region=call.region)
@@ -36,8 +36,8 @@ class Registry:
             repository = ecr.describe_repositories(repositoryNames=[params["repositoryName"]])[
                 "repositories"
             ][0]
-        except ClientError:
-            return PASS  # there is no such repository, and moto says so as ECR does
+        except ClientError as error:  # there is no such repository; PutImage itself fails inside moto then
+            raise _same(error) from error
         if params.get("imageDigest", digest) != digest:
             raise RefusedError(
                 "ImageDigestDoesNotMatchException",
@@ -49,8 +49,14 @@ class Registry:
         try:
             put = ecr.put_image(**params | {"imageDigest": digest})
         except ClientError as error:
-            raise RefusedError(error.response["Error"]["Code"], error.response["Error"]["Message"]) from error
+            raise _same(error) from error
         return {"image": put["image"]}
+
+
+def _same(error: ClientError) -> RefusedError:
+    """Return the refusal that says what moto said."""
+    said = error.response["Error"]
+    return RefusedError(said["Code"], said["Message"])
 
 
 def _held(ecr: Any, params: Mapping[str, Any]) -> str | None:
