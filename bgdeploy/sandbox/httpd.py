@@ -11,6 +11,7 @@ import os
 import shutil
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -34,7 +35,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     conf = root / "conf" / "httpd.conf"
     apache = shutil.which("httpd") or shutil.which("apache2")
     modules = next((folder for folder in _MODULES if Path(folder).is_dir()), None)
-    if apache and modules and conf.is_file():
+    # Root's Apache would serve as another user, who cannot read the sandbox's folder.
+    if apache and modules and conf.is_file() and os.geteuid() != 0:
         _apache(apache, modules, root, conf, directives)
     _serve(root, fallback=_fallback(directives))
 
@@ -59,6 +61,7 @@ class _Pages(SimpleHTTPRequestHandler):
     """Serves a folder, keeping connections open as Apache does."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # headers and page are written apart: the page would wait 40 ms
     server_version = "Apache"
     sys_version = ""
 
@@ -75,10 +78,9 @@ class _Pages(SimpleHTTPRequestHandler):
         self.send_error(403)
 
     def log_request(self, code: Any = "-", size: Any = "-") -> None:
-        status = int(code) if str(code).isdigit() else getattr(code, "value", code)
-        sys.stdout.write(
-            f'{self.client_address[0]} - - [{self.log_date_time_string()} +0000] "{self.requestline}" {status} -\n'
-        )
+        status = getattr(code, "value", code)
+        at = time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime())
+        sys.stdout.write(f'{self.client_address[0]} - - [{at}] "{self.requestline}" {status} {size}\n')
         sys.stdout.flush()
 
     def log_error(self, format: str, *args: Any) -> None:
