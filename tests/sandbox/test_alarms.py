@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Generator, Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from bgdeploy.sandbox.world import World
 from tests.clocks import HandClock
-from tests.sandbox.conftest import MakeWorld
+from tests.sandbox.places import Place, places
 
-REGION = "us-east-1"
 ALARM: dict[str, Any] = {
     "AlarmName": "demo",
     "Namespace": "demo",
@@ -27,28 +26,40 @@ ALARM: dict[str, Any] = {
 }
 
 
+@pytest.fixture(scope="module")
+def everywhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Generator[Place, None, None]]:
+    found = places(tmp_path_factory.mktemp("sandbox"))
+    yield found
+    found.close()
+
+
 @pytest.fixture
-def world(make_world: MakeWorld) -> World:
-    return make_world("logs", "alarms")
+def world(everywhere: Generator[Place, None, None]) -> Place:
+    return next(everywhere)
 
 
-def put(world: World, **changes: Any) -> None:
+@pytest.fixture
+def clock(world: Place) -> HandClock:
+    return world.clock
+
+
+def put(world: Place, **changes: Any) -> None:
     params = {name: value for name, value in {**ALARM, **changes}.items() if value is not None}
     world.client("cloudwatch").put_metric_alarm(**params)
 
 
-def measure(world: World, value: float = 1.0, name: str = "errors", **more: Any) -> None:
+def measure(world: Place, value: float = 1.0, name: str = "errors", **more: Any) -> None:
     datum = {"MetricName": name, "Value": value, **more}
     world.client("cloudwatch").put_metric_data(Namespace="demo", MetricData=[datum])
 
 
-def minute(world: World, clock: HandClock, count: int = 1, seconds: float = 60) -> None:
+def minute(world: Place, clock: HandClock, count: int = 1, seconds: float = 60) -> None:
     for _ in range(count):
         clock.advance(seconds)
         world.alarms.tick()
 
 
-def described(world: World, name: str = "demo") -> dict[str, Any]:
+def described(world: Place, name: str = "demo") -> dict[str, Any]:
     (alarm,) = world.client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"]
     return dict(alarm)
 
@@ -61,7 +72,7 @@ def refused(code: str) -> Any:
 
 
 def test_an_alarm_is_born_without_data_and_evaluated_in_the_next_minute(
-    world: World, clock: HandClock
+    world: Place, clock: HandClock
 ) -> None:
     put(world)
     world.alarms.tick()
@@ -70,18 +81,18 @@ def test_an_alarm_is_born_without_data_and_evaluated_in_the_next_minute(
     assert described(world)["StateValue"] == "OK"
 
 
-def test_an_error_raises_the_alarm_when_its_minute_is_over(world: World, clock: HandClock) -> None:
+def test_an_error_raises_the_alarm_when_its_minute_is_over(world: Place, clock: HandClock) -> None:
     put(world)
     minute(world, clock)
     clock.advance(30)
     measure(world)
     world.alarms.tick()
-    assert world.alarms.state("demo", REGION) == "OK"
+    assert world.alarms.state("demo", world.region) == "OK"
     minute(world, clock, seconds=30)
-    assert world.alarms.state("demo", REGION) == "ALARM"
+    assert world.alarms.state("demo", world.region) == "ALARM"
 
 
-def test_the_alarm_says_why_in_cloudwatchs_words(world: World, clock: HandClock) -> None:
+def test_the_alarm_says_why_in_cloudwatchs_words(world: Place, clock: HandClock) -> None:
     put(world)
     measured = clock.now()
     measure(world)
@@ -98,69 +109,69 @@ def test_the_alarm_says_why_in_cloudwatchs_words(world: World, clock: HandClock)
     assert data["queryDate"] == f"{clock.now():%Y-%m-%dT%H:%M:%S}.000+0000"
 
 
-def test_a_single_error_keeps_the_alarm_up_for_six_minutes(world: World, clock: HandClock) -> None:
+def test_a_single_error_keeps_the_alarm_up_for_six_minutes(world: Place, clock: HandClock) -> None:
     put(world)
     measure(world)
     minute(world, clock, 6)
-    assert world.alarms.state("demo", REGION) == "ALARM"
+    assert world.alarms.state("demo", world.region) == "ALARM"
     minute(world, clock)
-    assert world.alarms.state("demo", REGION) == "OK"
+    assert world.alarms.state("demo", world.region) == "OK"
 
 
-def test_a_zero_calms_the_alarm_at_once(world: World, clock: HandClock) -> None:
+def test_a_zero_calms_the_alarm_at_once(world: Place, clock: HandClock) -> None:
     put(world)
     measure(world)
     minute(world, clock)
     measure(world, 0.0)
     minute(world, clock)
-    assert world.alarms.state("demo", REGION) == "OK"
+    assert world.alarms.state("demo", world.region) == "OK"
 
 
-def test_two_of_three_minutes_must_be_bad(world: World, clock: HandClock) -> None:
+def test_two_of_three_minutes_must_be_bad(world: Place, clock: HandClock) -> None:
     put(world, EvaluationPeriods=3, DatapointsToAlarm=2)
     states = []
     for value in (0.0, 1.0, 0.0, 1.0, 0.0, 0.0):
         measure(world, value)
         minute(world, clock)
-        states.append(world.alarms.state("demo", REGION))
+        states.append(world.alarms.state("demo", world.region))
     assert states == ["OK", "OK", "OK", "ALARM", "OK", "OK"]
 
 
-def test_a_longer_period_slides_by_the_minute(world: World, clock: HandClock) -> None:
+def test_a_longer_period_slides_by_the_minute(world: Place, clock: HandClock) -> None:
     put(world, Period=300, Threshold=2.0)
     minute(world, clock, 2)
     measure(world)
     minute(world, clock, 4)
     measure(world)
     minute(world, clock)
-    assert world.alarms.state("demo", REGION) == "ALARM"
+    assert world.alarms.state("demo", world.region) == "ALARM"
 
 
-def test_a_short_period_is_evaluated_every_ten_seconds(world: World, clock: HandClock) -> None:
+def test_a_short_period_is_evaluated_every_ten_seconds(world: Place, clock: HandClock) -> None:
     put(world, Period=10)
     measure(world)
     minute(world, clock, seconds=10)
-    assert world.alarms.state("demo", REGION) == "ALARM"
+    assert world.alarms.state("demo", world.region) == "ALARM"
 
 
-def test_a_late_point_counts_from_the_next_evaluation(world: World, clock: HandClock) -> None:
+def test_a_late_point_counts_from_the_next_evaluation(world: Place, clock: HandClock) -> None:
     put(world)
     minute(world, clock, 3)
     measure(world, Timestamp=clock.now() - timedelta(minutes=2))
     minute(world, clock)
-    assert world.alarms.state("demo", REGION) == "ALARM"
+    assert world.alarms.state("demo", world.region) == "ALARM"
 
 
-def test_a_percentile_can_be_watched(world: World, clock: HandClock) -> None:
+def test_a_percentile_can_be_watched(world: Place, clock: HandClock) -> None:
     put(world, Statistic=None, ExtendedStatistic="p90", Threshold=100.0)
     world.client("cloudwatch").put_metric_data(
         Namespace="demo", MetricData=[{"MetricName": "errors", "Values": [1.0, 200.0], "Counts": [8.0, 2.0]}]
     )
     minute(world, clock)
-    assert world.alarms.state("demo", REGION) == "ALARM"
+    assert world.alarms.state("demo", world.region) == "ALARM"
 
 
-def test_a_single_metric_stat_can_be_watched(world: World, clock: HandClock) -> None:
+def test_a_single_metric_stat_can_be_watched(world: Place, clock: HandClock) -> None:
     metric = {"Namespace": "demo", "MetricName": "errors"}
     query = {"Id": "m", "MetricStat": {"Metric": metric, "Period": 60, "Stat": "Sum"}}
     put(world, Metrics=[query], MetricName=None, Namespace=None, Period=None, Statistic=None)
@@ -171,7 +182,7 @@ def test_a_single_metric_stat_can_be_watched(world: World, clock: HandClock) -> 
     assert alarm["Metrics"][0]["Id"] == "m"
 
 
-def test_only_the_same_dimensions_unit_and_region_are_watched(world: World, clock: HandClock) -> None:
+def test_only_the_same_dimensions_unit_and_region_are_watched(world: Place, clock: HandClock) -> None:
     put(world, Dimensions=[{"Name": "Service", "Value": "a"}], Unit="Count")
     here = [{"Name": "Service", "Value": "a"}]
     measure(world)
@@ -182,13 +193,13 @@ def test_only_the_same_dimensions_unit_and_region_are_watched(world: World, cloc
         MetricData=[{"MetricName": "errors", "Value": 1, "Dimensions": here, "Unit": "Count"}],
     )
     minute(world, clock)
-    assert world.alarms.state("demo", REGION) == "OK"
+    assert world.alarms.state("demo", world.region) == "OK"
     measure(world, Dimensions=here, Unit="Count")
     minute(world, clock)
-    assert world.alarms.state("demo", REGION) == "ALARM"
+    assert world.alarms.state("demo", world.region) == "ALARM"
 
 
-def test_a_log_line_raises_the_alarm_through_its_filter(world: World, clock: HandClock) -> None:
+def test_a_log_line_raises_the_alarm_through_its_filter(world: Place, clock: HandClock) -> None:
     logs = world.client("logs")
     logs.create_log_group(logGroupName="/ecs/demo")
     logs.put_metric_filter(
@@ -198,15 +209,15 @@ def test_a_log_line_raises_the_alarm_through_its_filter(world: World, clock: Han
         metricTransformations=[{"metricName": "errors", "metricNamespace": "demo", "metricValue": "1"}],
     )
     put(world)
-    world.logs.write("/ecs/demo", "web/1", ['"GET /missing HTTP/1.1" 404 196'], REGION)
+    world.logs.write("/ecs/demo", "web/1", ['"GET /missing HTTP/1.1" 404 196'], world.region)
     minute(world, clock)
-    assert world.alarms.state("demo", REGION) == "ALARM"
+    assert world.alarms.state("demo", world.region) == "ALARM"
 
 
 # State and history
 
 
-def test_a_state_can_be_set_until_the_next_evaluation(world: World, clock: HandClock) -> None:
+def test_a_state_can_be_set_until_the_next_evaluation(world: Place, clock: HandClock) -> None:
     put(world)
     minute(world, clock)
     world.client("cloudwatch").set_alarm_state(
@@ -217,7 +228,7 @@ def test_a_state_can_be_set_until_the_next_evaluation(world: World, clock: HandC
     assert described(world)["StateValue"] == "OK"
 
 
-def test_an_update_leaves_the_state_and_the_tags_as_they_are(world: World, clock: HandClock) -> None:
+def test_an_update_leaves_the_state_and_the_tags_as_they_are(world: Place, clock: HandClock) -> None:
     put(world, Tags=[{"Key": "bgdeploy:stack", "Value": "demo"}])
     measure(world)
     minute(world, clock)
@@ -228,7 +239,7 @@ def test_an_update_leaves_the_state_and_the_tags_as_they_are(world: World, clock
     assert tags == [{"Key": "bgdeploy:stack", "Value": "demo"}]
 
 
-def test_the_history_tells_what_happened(world: World, clock: HandClock) -> None:
+def test_the_history_tells_what_happened(world: Place, clock: HandClock) -> None:
     put(world)
     minute(world, clock)
     measure(world)
@@ -247,7 +258,7 @@ def test_the_history_tells_what_happened(world: World, clock: HandClock) -> None
     assert len(since["AlarmHistoryItems"]) == 1
 
 
-def test_the_history_of_another_region_is_not_told(world: World) -> None:
+def test_the_history_of_another_region_is_not_told(world: Place) -> None:
     put(world)
     other = world.client("cloudwatch", region="eu-west-1")
     assert other.describe_alarm_history()["AlarmHistoryItems"] == []
@@ -273,13 +284,13 @@ def test_the_history_of_another_region_is_not_told(world: World) -> None:
         ({"Metrics": [{"Id": "e", "Expression": "a+b"}]}, "InvalidParameterCombination"),
     ],
 )
-def test_an_alarm_that_cannot_be_is_refused(world: World, changes: dict[str, Any], code: str) -> None:
+def test_an_alarm_that_cannot_be_is_refused(world: Place, changes: dict[str, Any], code: str) -> None:
     with refused(code):
         put(world, **changes)
     assert world.client("cloudwatch").describe_alarms()["MetricAlarms"] == []
 
 
-def test_metric_math_and_composite_alarms_are_refused_by_name(world: World) -> None:
+def test_metric_math_and_composite_alarms_are_refused_by_name(world: Place) -> None:
     alone = {"MetricName": None, "Namespace": None, "Period": None, "Statistic": None}
     with refused("no metric math"):
         put(world, Metrics=[{"Id": "e", "Expression": "1 + 1"}], **alone)
@@ -287,7 +298,7 @@ def test_metric_math_and_composite_alarms_are_refused_by_name(world: World) -> N
         world.client("cloudwatch").put_composite_alarm(AlarmName="both", AlarmRule='ALARM("a")')
 
 
-def test_alarms_are_found_by_name_prefix_state_and_action(world: World, clock: HandClock) -> None:
+def test_alarms_are_found_by_name_prefix_state_and_action(world: Place, clock: HandClock) -> None:
     topic = "arn:aws:sns:us-east-1:123456789012:t"
     put(world, AlarmName="a-1")
     minute(world, clock)
@@ -308,7 +319,7 @@ def test_alarms_are_found_by_name_prefix_state_and_action(world: World, clock: H
         names(AlarmNames=["b"], AlarmNamePrefix="a")
 
 
-def test_many_alarms_come_in_pages(world: World) -> None:
+def test_many_alarms_come_in_pages(world: Place) -> None:
     for number in range(7):
         put(world, AlarmName=f"alarm-{number}")
     pages = world.client("cloudwatch").get_paginator("describe_alarms")
@@ -316,27 +327,25 @@ def test_many_alarms_come_in_pages(world: World) -> None:
     assert sizes == [3, 3, 1]
 
 
-def test_alarms_of_a_metric_are_found(world: World) -> None:
+def test_alarms_of_a_metric_are_found(world: Place) -> None:
     put(world)
     put(world, AlarmName="other", MetricName="else")
     answer = world.client("cloudwatch").describe_alarms_for_metric(Namespace="demo", MetricName="errors")
     assert [alarm["AlarmName"] for alarm in answer["MetricAlarms"]] == ["demo"]
 
 
-def test_a_deleted_alarm_is_gone_and_one_that_never_was_is_refused(world: World) -> None:
+def test_a_deleted_alarm_is_gone_and_one_that_never_was_is_refused(world: Place) -> None:
     cloudwatch = world.client("cloudwatch")
     put(world)
     cloudwatch.delete_alarms(AlarmNames=["demo", "none"])
-    assert world.alarms.state("demo", REGION) is None
-    for call in (
-        lambda: cloudwatch.delete_alarms(AlarmNames=["demo"]),
-        lambda: cloudwatch.set_alarm_state(AlarmName="demo", StateValue="OK", StateReason="x"),
-    ):
-        with refused("ResourceNotFound"):
-            call()
+    assert world.alarms.state("demo", world.region) is None
+    with refused("ResourceNotFound"):
+        cloudwatch.delete_alarms(AlarmNames=["demo"])
+    with refused("ResourceNotFound"):
+        cloudwatch.set_alarm_state(AlarmName="demo", StateValue="OK", StateReason="x")
 
 
-def test_actions_are_switched_and_tags_are_kept(world: World) -> None:
+def test_actions_are_switched_and_tags_are_kept(world: Place) -> None:
     cloudwatch = world.client("cloudwatch")
     put(world)
     arn = described(world)["AlarmArn"]
@@ -354,7 +363,7 @@ def test_actions_are_switched_and_tags_are_kept(world: World) -> None:
 # Metrics
 
 
-def test_statistics_are_read_back_by_period(world: World, clock: HandClock) -> None:
+def test_statistics_are_read_back_by_period(world: Place, clock: HandClock) -> None:
     start = clock.now()
     for value in (1.0, 3.0):
         measure(world, value)
@@ -376,17 +385,17 @@ def test_statistics_are_read_back_by_period(world: World, clock: HandClock) -> N
     ]
 
 
-def test_a_statistic_set_counts_as_its_samples(world: World, clock: HandClock) -> None:
+def test_a_statistic_set_counts_as_its_samples(world: Place, clock: HandClock) -> None:
     told = {"SampleCount": 4.0, "Sum": 10.0, "Minimum": 1.0, "Maximum": 5.0}
     world.client("cloudwatch").put_metric_data(
         Namespace="demo", MetricData=[{"MetricName": "errors", "StatisticValues": told}]
     )
     put(world, Statistic="Average", Threshold=2.5)
     minute(world, clock)
-    assert world.alarms.state("demo", REGION) == "ALARM"
+    assert world.alarms.state("demo", world.region) == "ALARM"
 
 
-def test_metric_data_is_read_newest_first(world: World, clock: HandClock) -> None:
+def test_metric_data_is_read_newest_first(world: Place, clock: HandClock) -> None:
     start = clock.now()
     for value in (1.0, 2.0):
         measure(world, value)
@@ -400,7 +409,7 @@ def test_metric_data_is_read_newest_first(world: World, clock: HandClock) -> Non
         read(MetricDataQueries=[{"Id": "e", "Expression": "m*2"}], **times)
 
 
-def test_metrics_are_listed_by_name_and_dimension(world: World) -> None:
+def test_metrics_are_listed_by_name_and_dimension(world: Place) -> None:
     measure(world)
     measure(world, Dimensions=[{"Name": "Service", "Value": "a"}])
     listed = world.client("cloudwatch").list_metrics
@@ -421,7 +430,7 @@ def test_metrics_are_listed_by_name_and_dimension(world: World) -> None:
     ],
 )
 def test_a_datum_that_cannot_be_is_refused_and_nothing_is_published(
-    world: World, datum: dict[str, Any], code: str
+    world: Place, datum: dict[str, Any], code: str
 ) -> None:
     good = {"MetricName": "errors", "Value": 1.0}
     with refused(code):
