@@ -15,9 +15,13 @@ from typing import Any
 from bgdeploy.sandbox.wire import Answer
 from bgdeploy.sandbox.world import ACCOUNT
 
-# The managed policies are AWS's real ones and roles attach them; the machine images are of no use here.
-os.environ.setdefault("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
-os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
+# The managed policies are AWS's real ones and roles attach them; the machine images are of no use here. With the
+# account given, moto does not look for its owner among the users of every partition, each with all those policies.
+os.environ |= {
+    "MOTO_IAM_LOAD_MANAGED_POLICIES": "true",
+    "MOTO_EC2_LOAD_DEFAULT_AMIS": "false",
+    "MOTO_ACCOUNT_ID": ACCOUNT,
+}
 
 
 _MOVED = "moto has changed inside: install the version that setup.cfg pins"
