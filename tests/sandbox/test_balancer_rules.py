@@ -54,7 +54,7 @@ def test_a_condition_holds_as_aws_says(condition: dict[str, Any], asked: Asked, 
 
 
 def test_the_first_route_whose_conditions_all_hold_decides() -> None:
-    table = [
+    table: list[dict[str, Any]] = [
         {
             "conditions": [_condition("path-pattern", "/a*"), _condition("http-request-method", "PUT")],
             "action": {"n": 1},
