@@ -46,3 +46,9 @@ class BusyError(BgdeployError):
     """Another deployment of the same deployment group is active."""
 
     exit = Exit.ANOTHER_IS_ACTIVE
+
+
+class InterruptError(BgdeployError):
+    """Somebody pressed Ctrl-C. The message says what was done until then."""
+
+    exit = Exit.INTERRUPTED

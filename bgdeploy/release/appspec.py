@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from bgdeploy.config import Settings
 from bgdeploy.errors import UsageError
 
 TEMPLATE = Path("appspec/appspec.yaml")
@@ -25,6 +26,8 @@ HOOKABLE = (
     "BeforeAllowTraffic",
     "AfterAllowTraffic",
 )
+# Stands for the revision that a release registers, where only the text around it matters.
+ANY_REVISION = "arn:aws:ecs:us-east-1:000000000000:task-definition/any:1"
 _SERVICE = "AWS::ECS::Service"
 _PLACEHOLDER = re.compile(r"<([A-Z][A-Z0-9_]*)>")
 _REVISION = re.compile(r"arn:[\w-]+:ecs:[\w-]+:\d{12}:task-definition/[\w-]+:\d+")
@@ -38,6 +41,12 @@ class Filling:
     container_name: str
     container_port: int
     hook: str  # the function's name
+
+    @classmethod
+    def of(cls, settings: Settings, task_definition: str) -> Filling:
+        """Return what the placeholders stand for in a release of `task_definition`."""
+        container = settings.config.container
+        return cls(task_definition, container.name, container.port, settings.names.hook)
 
     def values(self) -> dict[str, str]:
         return {
@@ -76,7 +85,8 @@ def render(template: str, filling: Filling, name: str = str(TEMPLATE)) -> str:
     problems = list(_problems(content, filling))
     if problems:
         raise UsageError(
-            f"{name}: {'; '.join(problems)}", "`bgdeploy init` in an empty folder shows a whole one"
+            f"{name}: {'; '.join(problems)}",
+            "`bgdeploy --project FOLDER init` writes a whole one into an empty folder",
         )
     return content
 

@@ -252,7 +252,11 @@ class Docker:
                 "--image; --sandbox needs none",
             ) from error
         with process:
-            said = self._follow(process, secret)
+            try:
+                said = self._follow(process, secret)
+            except KeyboardInterrupt:
+                process.terminate()  # what nobody waits for any more must not go on building and pushing
+                raise
         if process.returncode:
             raise BgdeployError(
                 f"`{self.program[0]} {what}` failed with exit status {process.returncode}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bgdeploy.aws import Aws, error_code
 from bgdeploy.config import Settings
-from bgdeploy.errors import BgdeployError, UsageError
+from bgdeploy.errors import BgdeployError, InterruptError, UsageError
 from bgdeploy.release import appspec, preflight, record, revision
 from bgdeploy.release.checks import Mode, fill
 from bgdeploy.release.claimant import who
@@ -48,40 +48,92 @@ def start(  # noqa: PLR0913 - the command line's options, one each
     checks: Mode = "all",
     ignore_alarms: bool = False,
     say: Say = lambda line: None,
+    begin: Callable[[], None] = lambda: None,
 ) -> Started:
     """Start releasing `version`, saying each step, and return the deployment.
 
-    Nothing is built, registered or started unless everything that can be known beforehand is well. Raises UsageError
-    for what the caller or the project has wrong, BusyError when another deployment is active, BgdeployError otherwise.
+    Nothing is built, registered or started unless everything that can be known beforehand is well. `begin` is called
+    right before the deployment is created: from then on, Ctrl-C must not lose what is returned. Raises UsageError for
+    what the caller or the project has wrong, BusyError when another deployment is active, InterruptError when Ctrl-C
+    came before `begin`, BgdeployError otherwise.
     """
-    require_version(version)
-    config = _strategy(strategy or settings.config.deployment.strategy)
+    done: list[str] = []
+    asked = _Asked(version, image, strategy, checks, ignore_alarms)
+    try:
+        prepared = _prepare(aws, settings, project, asked, say, done)
+    except KeyboardInterrupt:
+        raise _interrupted(version, done) from None
+    begin()
+    deployment = _create(prepared)
+    container = settings.config.container.name
+    say(f"deployment {deployment} releases {version} ({prepared.config}), container {container}")
+    return Started(deployment, prepared.told, prepared.reader.target)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What the command line asks for."""
+
+    version: str
+    image: str | None
+    strategy: str | None
+    checks: Mode
+    ignore_alarms: bool
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """All that a deployment is created from."""
+
+    reader: Reader
+    config: str  # the deployment config's name
+    text: str  # the AppSpec
+    told: Record
+    ignore_alarms: bool
+
+
+def _prepare(
+    aws: Aws, settings: Settings, project: Path, asked: _Asked, say: Say, done: list[str]
+) -> _Prepared:
+    """Do what comes before the deployment, noting in `done` what it leaves behind."""
+    require_version(asked.version)
+    config = _strategy(asked.strategy or settings.config.deployment.strategy)
     template = appspec.read(project)
-    container, names = settings.config.container, settings.names
-    appspec.render(template, _filling(settings, "arn:aws:ecs:us-east-1:000000000000:task-definition/any:1"))
-    target = find_target(aws, names)
-    reader = Reader(aws, target)
-    preflight.check(reader, names, ignore_alarms=ignore_alarms)
-    found = _image(aws, settings, project, version, image, say)
-    content = revision.build(settings, revision.Place.of(aws, settings), found, version)
-    registered = revision.register(aws, content, version, found.context)
+    appspec.render(template, appspec.Filling.of(settings, appspec.ANY_REVISION))
+    reader = Reader(aws, find_target(aws, settings.names))
+    preflight.check(reader, settings.names, ignore_alarms=asked.ignore_alarms)
+    image = _image(aws, settings, project, asked, say)
+    if image.source == "built":
+        done.append(f"image {image.reference} was pushed")
+    content = revision.build(settings, revision.Place.of(aws, settings), image, asked.version)
+    registered = revision.register(aws, content, asked.version, image.context)
+    if registered.fresh:
+        done.append(f"task definition {registered.name} was registered")
     say(f"task definition {registered.name}{'' if registered.fresh else ' says all this already'}")
     told = Record(
-        version=version,
+        version=asked.version,
         env=settings.env,
-        image=found.reference,
+        image=image.reference,
         task_definition=registered.arn,
-        checks=tuple(fill(check, version) for check in settings.config.checks),
-        mode=checks,
+        checks=tuple(fill(check, asked.version) for check in settings.config.checks),
+        mode=asked.checks,
         by=who(),
         started=aws.clock.now().isoformat(timespec="seconds"),
-        context=found.context,
+        context=image.context,
     )
-    record.save(aws, target.bucket, told)
-    text = appspec.render(template, _filling(settings, registered.arn))
-    deployment = _create(reader, text, told, config, ignore_alarms=ignore_alarms)
-    say(f"deployment {deployment} releases {version} ({config}), container {container.name}")
-    return Started(deployment, told, target)
+    record.save(aws, reader.target.bucket, told)
+    text = appspec.render(template, appspec.Filling.of(settings, registered.arn))
+    return _Prepared(reader, config, text, told, asked.ignore_alarms)
+
+
+def _interrupted(version: str, done: list[str]) -> InterruptError:
+    """A release that is begun again finds what the interrupted one left behind."""
+    left = f"; {', '.join(done)}" if done else ""
+    return InterruptError(
+        f"interrupted: no deployment was started, production is untouched{left}",
+        f"`bgdeploy release {version}` begins again" + (", and uses what is there" if done else ""),
+        {"version": version, "done": done},
+    )
 
 
 def _strategy(strategy: str) -> str:
@@ -91,34 +143,29 @@ def _strategy(strategy: str) -> str:
         raise UsageError(f"the strategy {error}") from error
 
 
-def _filling(settings: Settings, task_definition: str) -> appspec.Filling:
-    container = settings.config.container
-    return appspec.Filling(task_definition, container.name, container.port, settings.names.hook)
-
-
-def _image(aws: Aws, settings: Settings, project: Path, version: str, named: str | None, say: Say) -> Image:
+def _image(aws: Aws, settings: Settings, project: Path, asked: _Asked, say: Say) -> Image:
     images = Images(aws, settings, project, say)
-    if named is None:
-        return images.resolve(version)
-    found = images.given(named)
+    if asked.image is None:
+        return images.resolve(asked.version)
+    found = images.given(asked.image)
     say(f"the image is {found.reference}")
     return found
 
 
-def _create(reader: Reader, text: str, told: Record, config: str, *, ignore_alarms: bool) -> str:
+def _create(prepared: _Prepared) -> str:
     from botocore.exceptions import ClientError
 
-    target = reader.target
+    reader, target = prepared.reader, prepared.reader.target
     # With its alarms off for this deployment alone, a release may be the cure for what they ring about (aws-facts 4.1).
     silenced: dict[str, Any] = {"overrideAlarmConfiguration": {"enabled": False, "alarms": []}}
     try:
         made = reader.aws.client("codedeploy").create_deployment(
             applicationName=target.application,
             deploymentGroupName=target.group,
-            deploymentConfigName=config,
-            revision=appspec.revision(text),
-            description=told.description,
-            **(silenced if ignore_alarms else {}),
+            deploymentConfigName=prepared.config,
+            revision=appspec.revision(prepared.text),
+            description=prepared.told.description,
+            **(silenced if prepared.ignore_alarms else {}),
         )
     except ClientError as error:
         raise _refused(reader, error) from error
