@@ -110,13 +110,22 @@ def register(aws: Aws, content: Attrs, version: str, context: str) -> Revision:
     return Revision(made["taskDefinition"]["taskDefinitionArn"], fresh=True)
 
 
-def _latest(aws: Aws, family: str) -> Iterator[tuple[Attrs, dict[str, str]]]:
-    """Yield the family's newest revisions and their tags, the newest first."""
-    ecs = aws.client("ecs")
-    arns = ecs.list_task_definitions(
+def latest(aws: Aws, family: str) -> str | None:
+    """Return the ARN of the family's newest revision, None when it has none."""
+    return next(iter(_arns(aws, family)), None)
+
+
+def _arns(aws: Aws, family: str) -> list[str]:
+    """Return the family's newest revisions, the newest first. AWS takes a prefix, and others may have it too."""
+    found: list[str] = aws.client("ecs").list_task_definitions(
         familyPrefix=family, status="ACTIVE", sort="DESC", maxResults=_LOOK_BACK
     )["taskDefinitionArns"]
-    for arn in arns:
-        if arn.rpartition("/")[2].partition(":")[0] == family:
-            found = ecs.describe_task_definition(taskDefinition=arn, include=["TAGS"])
-            yield found["taskDefinition"], tag_map(found.get("tags"))
+    ours = (arn for arn in found if arn.rpartition("/")[2].partition(":")[0] == family)
+    return sorted(ours, key=lambda arn: int(arn.rpartition(":")[2]), reverse=True)[:_LOOK_BACK]
+
+
+def _latest(aws: Aws, family: str) -> Iterator[tuple[Attrs, dict[str, str]]]:
+    """Yield the family's newest revisions and their tags, the newest first."""
+    for arn in _arns(aws, family):
+        found = aws.client("ecs").describe_task_definition(taskDefinition=arn, include=["TAGS"])
+        yield found["taskDefinition"], tag_map(found.get("tags"))
