@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bgdeploy.aws import Attrs, Aws
+from bgdeploy.errors import BgdeployError
 from bgdeploy.release import parse
 from bgdeploy.release.ending import Page
 from bgdeploy.release.progress import Progress, Seen
@@ -54,9 +55,10 @@ class Reader:
     def read(self, deployment_id: str, *, fresh: bool = False) -> Snapshot:
         """Return all about a deployment. `fresh` asks again for what could else be used a while longer.
 
-        Raises BgdeployError when there is no such deployment; AWS's errors pass through.
+        Raises BgdeployError when there is no such deployment, or when it is another stack's; AWS's errors pass through.
         """
         seen = self._progress.read(deployment_id, fresh=fresh)
+        self._require_ours(deployment_id, seen)
         deployment = parse.deployment(seen.info, self.target.rollback_on)
         rollback, undone = self._rollback(deployment)
         self._expire(seen, undone, fresh)
@@ -77,6 +79,16 @@ class Reader:
             trouble=sides.trouble,
             superseded_by=sides.superseded_by,
         )
+
+    def _require_ours(self, deployment_id: str, seen: Seen) -> None:
+        """An id says nothing about the stack: one of another environment is easily pasted."""
+        application = seen.info.get("applicationName", self.target.application)
+        if application != self.target.application:
+            raise BgdeployError(
+                f"deployment {deployment_id} is one of {application}, not of {self.target.application}",
+                "--env names another environment of this project, --project another project",
+                {"deployment": deployment_id, "application": application},
+            )
 
     def _rollback(self, deployment: Deployment) -> tuple[Deployment | None, Seen | None]:
         """A rollback is a deployment of its own, and is followed by its id (aws-facts 4.2)."""
