@@ -95,6 +95,10 @@ def detached(snapshot: Snapshot | None, deployment_id: str) -> Ending:
     return _left(snapshot, deployment_id, Kind.DETACHED, Exit.INTERRUPTED, "stopped watching")
 
 
+_BEFORE_THE_VERDICT = {Phase.CREATED, Phase.INSTALLING, Phase.TEST_TRAFFIC, Phase.CHECKING}
+_UNCHECKED = "when nobody attaches to run its checks, it fails, and production stays where it is"
+
+
 def _left(snapshot: Snapshot | None, deployment_id: str, kind: Kind, status: Exit, headline: str) -> Ending:
     where = f"it was {phase(snapshot)}" if snapshot else "nothing is known of it yet"
     return Ending(
@@ -103,6 +107,7 @@ def _left(snapshot: Snapshot | None, deployment_id: str, kind: Kind, status: Exi
         headline=f"{headline}; deployment {deployment_id} goes on ({where})",
         deployment=deployment_id,
         version=new_version(snapshot) if snapshot else "",
+        why=(_UNCHECKED,) if snapshot is None or phase(snapshot) in _BEFORE_THE_VERDICT else (),
         live=live(snapshot) if snapshot else (),
         next=(f"bgdeploy watch {deployment_id}",),
         seconds=_seconds(snapshot) if snapshot else 0.0,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from bgdeploy.errors import Exit
 from bgdeploy.release.changes import alarm_text, check_text, checks_text, tasks_text
 from bgdeploy.release.phase import (
     HELD,
@@ -25,7 +25,7 @@ from bgdeploy.release.phase import (
     wait,
 )
 from bgdeploy.views.lines import Lines
-from bgdeploy.views.theme import UNICODE, Glyphs, fit, glyphs, plain, printable
+from bgdeploy.views.theme import UNICODE, Glyphs, fit, folded, plain
 
 if TYPE_CHECKING:
     from bgdeploy.release.changes import Frame
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 80, 24
 _BAR = 20
+_FEW_CHECKS = 4  # that are shown even where events have to make room for them
 
 
 @contextmanager
-def showing(console: Console, *, live: bool) -> Iterator[Callable[[Frame], None]]:
+def showing(console: Console, signs: Glyphs, *, live: bool) -> Iterator[Callable[[Frame], None]]:
     """Yield what shows frames on `console`: a board that is redrawn, or one line for each change."""
-    signs = glyphs(console)
     if not live:
         lines = Lines(signs)
 
@@ -50,16 +50,16 @@ def showing(console: Console, *, live: bool) -> Iterator[Callable[[Frame], None]
         yield print_lines
         return
     with Live(console=console, auto_refresh=False, transient=False) as board_of:
-        yield lambda frame: board_of.update(board(frame, signs, console.width), refresh=True)
+        yield lambda frame: board_of.update(board(frame, signs, console.width, console.height), refresh=True)
 
 
-def board(frame: Frame, signs: Glyphs = UNICODE, width: int = WIDTH) -> RenderableType:
+def board(frame: Frame, signs: Glyphs = UNICODE, width: int = WIDTH, height: int = HEIGHT) -> RenderableType:
     """Return the whole picture: where a deployment is, who gets the traffic, what was checked, what it waits for."""
-    head = [_title(frame, signs), _phase(frame), *_traffic(frame, signs), *_tasks(frame)]
+    width, height = min(width, WIDTH), min(height, HEIGHT)
+    head = [_title(frame, signs), _phase(frame), *_traffic(frame, signs, width), *_tasks(frame)]
     tail = [*_rollback(frame, signs), *_alarms(frame, signs), *_wait(frame), *_notice(frame, signs)]
-    room = HEIGHT - len(head) - len(tail) - len(frame.snapshot.events)
-    lines = [*head, *_events(frame, signs, room), *tail][:HEIGHT]
-    return Group(*(fit(_clean(line, signs), min(width, WIDTH), signs) for line in lines))
+    lines = [*head, *_events(frame, signs, height - len(head) - len(tail)), *tail][:height]
+    return Group(*(fit(_clean(line, signs), width, signs) for line in lines))
 
 
 def _clean(line: Text, signs: Glyphs) -> Text:
@@ -119,14 +119,14 @@ def _phase(frame: Frame) -> Text:
     return line
 
 
-def _traffic(frame: Frame, signs: Glyphs) -> Iterator[Text]:
-    yield from _listener("production", frame.snapshot.production, frame, signs)
-    yield from _listener("test", frame.snapshot.test, frame, signs)
+def _traffic(frame: Frame, signs: Glyphs, width: int) -> Iterator[Text]:
+    doors = {"production": frame.snapshot.production, "test": frame.snapshot.test}
+    for name, listener in doors.items():
+        if listener:
+            yield _listener(name, listener, frame, signs, width)
 
 
-def _listener(name: str, listener: Listener | None, frame: Frame, signs: Glyphs) -> Iterator[Text]:
-    if listener is None:
-        return
+def _listener(name: str, listener: Listener, frame: Frame, signs: Glyphs, width: int) -> Text:
     found = shares(listener, frame.snapshot)
     line = Text(f" {name:<11} ")
     filled = 0
@@ -138,9 +138,9 @@ def _listener(name: str, listener: Listener | None, frame: Frame, signs: Glyphs)
     who = f" {signs.dot} ".join(_share(share) for share in found if share.percent)
     line.append(who or "nobody answers")
     # A load balancer's own name is long; half an address helps nobody.
-    if line.cell_len + len(listener.url) + 2 <= WIDTH:
+    if line.cell_len + len(listener.url) + 2 <= width:
         line.append(f"  {listener.url}", "faint")
-    yield line
+    return line
 
 
 def _share(share: Share) -> str:
@@ -158,10 +158,21 @@ def _tasks(frame: Frame) -> Iterator[Text]:
 
 
 def _events(frame: Frame, signs: Glyphs, room: int) -> Iterator[Text]:
-    for event in frame.snapshot.events:
+    checks = len(frame.checks.results) if frame.checks else 0
+    events = _fitting(frame.snapshot.events, room - min(checks, _FEW_CHECKS))
+    for event in events:
         yield _event(event, frame, signs)
         if event.name == HELD:
-            yield from _checks(frame, signs, room)
+            yield from _checks(frame, signs, room - len(events))
+
+
+def _fitting(events: Sequence[Event], room: int) -> list[Event]:
+    """Return the events that a small terminal has room for: those that are over go first, then those to come."""
+    shown = list(events)
+    while len(shown) > max(room, 1):
+        over = next((event for event in shown if event.status in {"Succeeded", "Skipped"}), shown[-1])
+        shown.remove(over)
+    return shown
 
 
 def _event(event: Event, frame: Frame, signs: Glyphs) -> Text:
@@ -237,47 +248,46 @@ def _notice(frame: Frame, signs: Glyphs) -> Iterator[Text]:
 # The card
 
 
-def card(ending: Ending, signs: Glyphs = UNICODE) -> RenderableType:
-    """Return the end of a release: what happened, why, what is live, and what to type next."""
+def card(ending: Ending, signs: Glyphs = UNICODE, width: int = WIDTH) -> RenderableType:
+    """Return the end of a release: what happened, why, what is live, and last of all what to type next.
+
+    Lines with a command may be longer than `width`: a command is there to be copied, and must not be folded.
+    """
     mark, style = _verdict(ending, signs)
-    lines = [Text(line, style) for line in _wrapped(f"{mark} ", ending.headline)]
-    lines += _labelled("note" if ending.good else "why", ending.why)
-    if ending.green and not ending.good:
-        lines += _labelled("green", (ending.green,))
+    failed = ending.exit in {Exit.ROLLED_BACK, Exit.NEEDS_A_PERSON}
+    rows = [("why" if failed else "note", line) for line in ending.why]
+    if ending.green and failed:
+        rows.append(("green", ending.green))
     for live in ending.live:
         who = " ".join(part for part in (live.side, live.version) if part) or "nobody"
-        lines += _labelled(
-            "live" if live.listener == "production" else "test", (f"{who} {live.percent}%  {live.url}",)
+        rows.append(
+            ("live" if live.listener == "production" else "test", f"{who} {live.percent}%  {live.url}")
         )
     if ending.rollback:
-        lines += _labelled("rollback", (f"{ending.rollback} rolled {ending.deployment} back",))
-    lines += _labelled("next", ending.next)
-    lines += [Text(f"  exit     {int(ending.exit)}", "faint")]
-    return Group(*(_clean(line, signs) for line in lines))
+        rows.append(("rollback", f"{ending.rollback} rolled {ending.deployment} back"))
+    rows.append(("exit", str(int(ending.exit))))
+    rows += [("next", step) for step in ending.next]
+    headline = folded(f"{mark} ", plain(ending.headline, signs), min(width, WIDTH))
+    return Group(*(Text(line, style) for line in headline), *_labelled(rows, signs, min(width, WIDTH)))
 
 
 def _verdict(ending: Ending, signs: Glyphs) -> tuple[str, str]:
     if ending.good:
         return signs.good, "good"
-    return (signs.bad, "bad") if ending.event or ending.why else (signs.warn, "warn")
+    left = ending.exit in {Exit.GAVE_UP_WAITING, Exit.INTERRUPTED}
+    return (signs.warn, "warn") if left else (signs.bad, "bad")
 
 
-def _labelled(label: str, lines: tuple[str, ...]) -> list[Text]:
-    labels = [label, *[""] * len(lines)]
-    return [
-        Text(part)
-        for head, line in zip(labels, lines, strict=False)
-        for part in _wrapped(f"  {head:<9}", line)
-    ]
+def _labelled(rows: Sequence[tuple[str, str]], signs: Glyphs, width: int) -> Iterator[Text]:
+    """Yield rows under their labels; a label that repeats the one above is left out, but for the listeners'."""
+    before = ""
+    for label, text in rows:
+        shown = "" if label == before and label not in {"live", "test"} else label
+        before, said = label, plain(text, signs)
+        head = f"  {shown:<9}"
+        whole = label == "next" and _holds_command(text)
+        yield from (Text(line) for line in ([head + said] if whole else folded(head, said, width)))
 
 
-def _wrapped(head: str, text: str) -> list[str]:
-    """Return `text` after `head`, folded under its own beginning; words stay whole, they may be URLs."""
-    return textwrap.wrap(
-        printable(text),
-        WIDTH,
-        initial_indent=head,
-        subsequent_indent=" " * len(head),
-        break_long_words=False,
-        break_on_hyphens=False,
-    ) or [head.rstrip()]
+def _holds_command(step: str) -> bool:
+    return "bgdeploy " in step or step.startswith("aws ")

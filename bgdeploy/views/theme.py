@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import textwrap
+from dataclasses import dataclass, replace
 
 from rich.console import Console
 from rich.text import Text
 from rich.theme import Theme
+
+from bgdeploy.views.commands import typed
 
 THEME = Theme(
     {
@@ -25,7 +28,7 @@ THEME = Theme(
 
 @dataclass(frozen=True)
 class Glyphs:
-    """The signs of one alphabet."""
+    """The signs of one alphabet, and how bgdeploy is called: commands are printed to be copied."""
 
     good: str
     bad: str
@@ -38,6 +41,7 @@ class Glyphs:
     full: str
     empty: str
     rest: str  # ends a line that was cut
+    program: str = "bgdeploy"
 
     def mark(self, good: bool | None, *, running: bool = False) -> Text:
         """Return the sign of an outcome: good, bad, or none yet."""
@@ -55,9 +59,10 @@ def console(*, stderr: bool = False, color: bool = True) -> Console:
     return Console(stderr=stderr, no_color=not color, theme=THEME, highlight=False, emoji=False)
 
 
-def glyphs(console: Console) -> Glyphs:
+def glyphs(console: Console, program: str = "bgdeploy") -> Glyphs:
     """Return the signs that the console's encoding can show."""
-    return UNICODE if console.encoding.lower().replace("-", "").startswith("utf") else ASCII
+    signs = UNICODE if console.encoding.lower().replace("-", "").startswith("utf") else ASCII
+    return replace(signs, program=program)
 
 
 def printable(text: str) -> str:
@@ -66,10 +71,23 @@ def printable(text: str) -> str:
 
 
 def plain(text: str, signs: Glyphs) -> str:
-    """Return printable `text` with nothing in it that the alphabet of `signs` lacks."""
-    if signs is not ASCII:
-        return printable(text)
-    return printable(text).replace("·", "|").encode("ascii", "replace").decode("ascii")
+    """Return printable `text`, its commands as they are typed, with nothing that the alphabet of `signs` lacks."""
+    text = typed(printable(text), signs.program)
+    if not signs.good.isascii():
+        return text
+    return text.replace("·", "|").replace("…", "...").encode("ascii", "replace").decode("ascii")
+
+
+def folded(head: str, text: str, width: int) -> list[str]:
+    """Return `text` after `head`, folded under its own beginning; words stay whole, they may be URLs."""
+    return textwrap.wrap(
+        text,
+        width,
+        initial_indent=head,
+        subsequent_indent=" " * len(head),
+        break_long_words=False,
+        break_on_hyphens=False,
+    ) or [head.rstrip()]
 
 
 def fit(line: Text, width: int, signs: Glyphs) -> Text:

@@ -21,7 +21,7 @@ def rendered(view: RenderableType, encoding: str = "utf-8") -> str:
     """Return a view as the text that a terminal of 80 columns would show."""
     paper = io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="strict")
     console = Console(file=paper, record=True, width=WIDTH, no_color=True, theme=THEME, legacy_windows=False)
-    console.print(view, highlight=False)
+    console.print(view, highlight=False, soft_wrap=True)
     return "\n".join(line.rstrip() for line in console.export_text(styles=False).splitlines()) + "\n"
 
 
