@@ -15,7 +15,7 @@ import click
 
 from bgdeploy.cli.invocation import Invocation, Result
 from bgdeploy.cli.root import root
-from bgdeploy.errors import BgdeployError, Exit, UsageError
+from bgdeploy.errors import BgdeployError, Exit, InterruptError, UsageError
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
@@ -25,14 +25,21 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 
 def run(argv: Sequence[str], invocation: Invocation) -> int:
     """Run one command, print what it returns or how it failed, and return its exit status."""
+    with invocation.interrupts:
+        try:
+            return _run(argv, invocation)
+        except KeyboardInterrupt:  # while click or an error had the word
+            return int(Exit.INTERRUPTED)
+
+
+def _run(argv: Sequence[str], invocation: Invocation) -> int:
     try:
         result = root.main(list(argv), prog_name="bgdeploy", standalone_mode=False, obj=invocation)
     except Exception as error:
         result = _failure(error, invocation)
-    except KeyboardInterrupt:
-        result = Result({}, exit=Exit.INTERRUPTED, error=("interrupted", ""))
     if not isinstance(result, Result):  # click's own answers: --help and --version have been printed
         return int(result or 0)
+    invocation.interrupts.end()
     try:
         invocation.present(result)
         sys.stdout.flush()
@@ -57,11 +64,11 @@ def _known(error: Exception) -> BgdeployError | None:
     if isinstance(error, BgdeployError):
         return error
     if isinstance(error, click.Abort):
-        stopped = BgdeployError(
+        if isinstance(error.__cause__, KeyboardInterrupt):  # click makes one of the other
+            return InterruptError("interrupted")
+        return InterruptError(
             "nothing was done: the question was not answered", "--yes answers it beforehand"
         )
-        stopped.exit = Exit.INTERRUPTED
-        return stopped
     if isinstance(error, click.ClickException):
         context = getattr(error, "ctx", None)
         return UsageError(error.format_message(), f"see `{context.command_path} --help`" if context else "")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bgdeploy.clock import Clock, SystemClock
+from bgdeploy.cli.interrupts import Interrupts
+from bgdeploy.clock import Clock, FastClock, SystemClock
 from bgdeploy.errors import Exit
 
 if TYPE_CHECKING:
@@ -17,13 +19,20 @@ if TYPE_CHECKING:
 
     from bgdeploy.aws import Aws
     from bgdeploy.config import Settings
+    from bgdeploy.sandbox.control import Running
+    from bgdeploy.views.theme import Glyphs
 
 ENVELOPE_SCHEMA = 1
+# The options that say which stack is meant, and where it is.
+_WHERE = ("env", "project", "sandbox", "profile", "region", "endpoint_url")
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a command did: for programs (`data`), for people (`text`), and the exit status for both."""
+    """What a command did: for programs (`data`), for people (`text`), and the exit status for both.
+
+    A failure that has a `text` is told by it; people read `error` when there is none.
+    """
 
     data: Mapping[str, Any]
     text: Callable[[], RenderableType] | str | None = None
@@ -47,6 +56,8 @@ class Invocation:
     output: str = field(default_factory=lambda: _early_output(sys.argv, os.environ))
     no_color: bool = False
     debug: bool = False
+    typed: frozenset[str] = frozenset()  # the options that were typed; the environment has the others
+    interrupts: Interrupts = field(default_factory=Interrupts)
 
     def configure(self, **options: Any) -> None:
         """Take over the options of the command line."""
@@ -65,17 +76,17 @@ class Invocation:
         """Return AWS as the stack of `settings` sees it, in the sandbox if that was asked for."""
         from bgdeploy.aws import Aws
 
-        if self.sandbox:
-            self.enter_sandbox()
+        # A minute of the config's is one of the sandbox's, whatever it lasts here.
+        clock = FastClock(self.enter_sandbox().speed, self.clock) if self.sandbox else self.clock
         return Aws(
             stack=settings.names.stack,
             region=self.region or settings.config.region,
-            clock=self.clock,
+            clock=clock,
             profile=self.profile,
             endpoint_url=self.endpoint_url,
         )
 
-    def enter_sandbox(self) -> None:
+    def enter_sandbox(self) -> Running:
         """Point this process at the sandbox, starting one when none runs, and away from any real account."""
         from bgdeploy.cli.sandbox import running_or_started
 
@@ -84,6 +95,7 @@ class Invocation:
             self.environ.pop(name, None)
         self.environ.update(running.exports())
         self.profile = self.endpoint_url = None
+        return running
 
     # What people see
 
@@ -91,6 +103,36 @@ class Invocation:
     def interactive(self) -> bool:
         """Tell whether somebody watches who can answer: a terminal, and not a CI job's."""
         return sys.stderr.isatty() and sys.stdin.isatty() and "CI" not in self.environ
+
+    @property
+    def watched(self) -> bool:
+        """Tell whether somebody watches a terminal that can be drawn on, and wants to read text."""
+        if not sys.stderr.isatty() or "CI" in self.environ or self.output == "json":
+            return False
+        return not self.err.is_dumb_terminal
+
+    @property
+    def program(self) -> str:
+        """How bgdeploy is called to mean the same stack again: what is printed is there to be copied."""
+        words = ["bgdeploy"]
+        for name in _WHERE:
+            value = getattr(self, name)
+            if name in self.typed and value:
+                flag = f"--{name.replace('_', '-')}"
+                words += [flag] if value is True else [flag, str(value)]
+        return shlex.join(words)
+
+    def spelled(self, text: str) -> str:
+        """Return `text` with its commands as they are to be typed here."""
+        from bgdeploy.views.commands import typed
+
+        return typed(text, self.program)
+
+    def signs(self, console: Console) -> Glyphs:
+        """Return the signs to draw with on `console`."""
+        from bgdeploy.views.theme import glyphs
+
+        return glyphs(console, self.program)
 
     @property
     def out(self) -> Console:
@@ -121,9 +163,10 @@ class Invocation:
             if isinstance(text, str):
                 click_echo(text)
             else:
-                self.out.print(text)
-        if result.error:
-            message, hint = result.error
+                # Views fold what may be folded; what they leave long is to be copied in one piece.
+                self.out.print(text, soft_wrap=True)
+        elif result.error:
+            message, hint = map(self.spelled, result.error)
             click_echo(f"bgdeploy: {message}", err=True)
             if hint:
                 click_echo(f"  → {hint}" if _unicode(sys.stderr) else f"  -> {hint}", err=True)
@@ -131,7 +174,7 @@ class Invocation:
     def _envelope(self, result: Result) -> None:
         import json
 
-        message, hint = result.error or ("", "")
+        message, hint = map(self.spelled, result.error or ("", ""))
         envelope = {
             "schema": ENVELOPE_SCHEMA,
             "command": self.command,

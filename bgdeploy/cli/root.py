@@ -6,6 +6,7 @@ import importlib
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from bgdeploy import __version__
 from bgdeploy.cli.invocation import Invocation
@@ -17,10 +18,10 @@ COMMANDS = {
     "provision": ("provision:provision", "Make AWS match the config."),
     "release": ("release:release", "Release a version, check it before users see it, and follow it."),
     "watch": ("release:watch", "Follow the running deployment, or a named one, from anywhere."),
-    "status": ("release:status", "Show what is live, what runs, the alarms, and what is in flight."),
-    "promote": ("release:promote", "End the wait that the deployment is in."),
-    "stop": ("release:stop", "Stop the running deployment and roll it back."),
-    "appspec": ("release:appspec", "Print the AppSpec that a release would send."),
+    "status": ("operate:status", "Show what is live, what runs, the alarms, and what is in flight."),
+    "promote": ("operate:promote", "End the wait that the deployment is in."),
+    "stop": ("operate:stop", "Stop the running deployment and roll it back."),
+    "appspec": ("operate:appspec", "Print the AppSpec that a release would send."),
     "teardown": ("provision:teardown", "Remove everything that carries this stack's tags."),
     "config": ("project:config", "Print the config, or the schema that editors complete it with."),
     "demo": ("demo:demo", "Play the whole story in a sandbox of its own."),
@@ -86,4 +87,6 @@ def root(invocation: Invocation, /, **options: object) -> None:
 
     Every option has a twin in the environment: BGDEPLOY_ENV, BGDEPLOY_SANDBOX, BGDEPLOY_RELEASE_UNTIL, …
     """
-    invocation.configure(**options, command=click.get_current_context().invoked_subcommand or "")
+    context = click.get_current_context()
+    typed = (name for name in options if context.get_parameter_source(name) is ParameterSource.COMMANDLINE)
+    invocation.configure(**options, typed=frozenset(typed), command=context.invoked_subcommand or "")

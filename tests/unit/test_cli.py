@@ -54,7 +54,7 @@ def test_a_failure_is_told_in_the_json_envelope(tmp_path: Path, capsys: pytest.C
     assert (envelope["schema"], envelope["command"], envelope["ok"]) == (1, "plan", False)
     assert envelope["exit_status"] == 2
     assert "is no bgdeploy project" in envelope["error"]["message"]
-    assert "bgdeploy init" in envelope["error"]["hint"]
+    assert f"`bgdeploy --project {tmp_path} init`" in envelope["error"]["hint"]
 
 
 def test_a_wrong_option_is_told_in_the_json_envelope_too(capsys: pytest.CaptureFixture[str]) -> None:
