@@ -113,7 +113,11 @@ class Functions:
 
     def _answer(self, invocation: _Invocation, *, tail: bool) -> dict[str, Any]:
         outcome = self._run(invocation)
-        answer: dict[str, Any] = {"StatusCode": 200, "Payload": outcome.payload}
+        answer: dict[str, Any] = {
+            "StatusCode": 200,
+            "ExecutedVersion": "$LATEST",
+            "Payload": outcome.payload,
+        }
         if outcome.error:
             answer["FunctionError"] = outcome.error
         if tail:
@@ -244,6 +248,7 @@ class Functions:
             "AWS_ENDPOINT_URL": self._world.endpoint,
             "AWS_ACCESS_KEY_ID": self._world.access_key,
             "AWS_SECRET_ACCESS_KEY": "function",
+            "AWS_SESSION_TOKEN": function.role,  # tells the record of calls who calls
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
@@ -258,8 +263,9 @@ class Functions:
 
     def _read(self, invocation: _Invocation, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout is not None
-        for line in process.stdout:
-            self._say(invocation, line.decode("utf-8", "replace").rstrip("\n"))
+        with process.stdout as output:
+            for line in output:
+                self._say(invocation, line.decode("utf-8", "replace").rstrip("\n"))
 
     def _say(self, invocation: _Invocation, line: str) -> None:
         invocation.tail.append(line)

@@ -7,12 +7,14 @@ import json
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
-from urllib.parse import parse_qsl, unquote
+from xml.etree import ElementTree
 
 from botocore.model import ListShape, MapShape, OperationModel, Shape, StructureShape
 from botocore.validate import ParamValidator
 
-from bgdeploy.sandbox.wire import INVOKE, Request, model
+from bgdeploy.sandbox import rest
+from bgdeploy.sandbox.models import model
+from bgdeploy.sandbox.wire import Request
 from bgdeploy.sandbox.world import Call, RefusedError
 
 
@@ -38,34 +40,84 @@ def _invalid_code(protocol: str) -> str:
 
 
 def _read(request: Request, operation: OperationModel) -> dict[str, Any]:
-    if request.operation == "Invoke":
-        return _read_invoke(request)
     shape = operation.input_shape
     if shape is None:
         return {}
+    if request.protocol.startswith("rest-"):
+        return _read_rest(request, operation.name, shape)
     if request.protocol == "json":
-        try:
-            written = json.loads(request.body or b"{}")
-        except ValueError as error:
-            raise RefusedError("SerializationException", f"the request is not JSON: {error}") from None
-        if not isinstance(written, dict):
-            raise RefusedError(
-                "SerializationException", "Start of structure or map found where not expected."
-            )
-        return dict(_from_json(written, shape))
+        return dict(_from_json(_json_object(request.body), shape))
     return dict(_from_form(request.form, shape, "", ec2=request.protocol == "ec2") or {})
 
 
-def _read_invoke(request: Request) -> dict[str, Any]:
-    match = INVOKE.match(request.path)
-    asked = {
-        "FunctionName": unquote(match.group("name")) if match else "",
-        "InvocationType": request.headers.get("x-amz-invocation-type"),
-        "LogType": request.headers.get("x-amz-log-type"),
-        "Qualifier": dict(parse_qsl(request.query)).get("Qualifier"),
-        "Payload": request.body,
+def _json_object(body: bytes) -> dict[str, Any]:
+    try:
+        written = json.loads(body or b"{}")
+    except ValueError as error:
+        raise RefusedError("SerializationException", f"the request is not JSON: {error}") from None
+    if not isinstance(written, dict):
+        raise RefusedError("SerializationException", "Start of structure or map found where not expected.")
+    return written
+
+
+def _read_rest(request: Request, operation: str, shape: StructureShape) -> dict[str, Any]:
+    """Return the members of a request that are spread over its path, query, headers and body."""
+    places: dict[str, Mapping[str, str]] = {
+        "uri": rest.labels(request.service, operation, request.path),
+        "querystring": request.arguments,
+        "header": request.headers,
     }
-    return {name: value for name, value in asked.items() if value is not None}
+    found: dict[str, Any] = {}
+    for name, member in shape.members.items():
+        place = member.serialization.get("location", "body")
+        written = member.serialization.get("name", name)
+        told = places.get(place, {}).get(written.lower() if place == "header" else written)
+        if told is not None:
+            found[name] = _scalar(told, member)
+    return found | _read_body(request, shape)
+
+
+def _read_body(request: Request, shape: StructureShape) -> dict[str, Any]:
+    payload: str = shape.serialization.get("payload", "")
+    if not request.body:
+        return {}
+    member = shape.members[payload] if payload else shape
+    if not isinstance(member, StructureShape):
+        return {payload: request.body}
+    if request.protocol == "rest-json":
+        read = dict(_from_json(_json_object(request.body), member))
+    else:
+        read = dict(_from_xml(_xml(request.body), member))
+    return {payload: read} if payload else read
+
+
+def _xml(body: bytes) -> ElementTree.Element:
+    try:
+        return ElementTree.fromstring(body)
+    except ElementTree.ParseError as error:
+        message = "The XML you provided was not well-formed or did not validate against our published schema"
+        raise RefusedError("MalformedXML", message) from error
+
+
+def _from_xml(element: ElementTree.Element, shape: Shape) -> Any:
+    """Return what an element says; names are compared without their namespaces."""
+    if isinstance(shape, StructureShape):
+        found = {}
+        for name, member in shape.members.items():
+            children = _children(element, member.serialization.get("name", name))
+            if children and isinstance(member, ListShape) and member.serialization.get("flattened"):
+                found[name] = [_from_xml(child, member.member) for child in children]
+            elif children:
+                found[name] = _from_xml(children[0], member)
+        return found
+    if isinstance(shape, ListShape):
+        tag = shape.member.serialization.get("name", "member")
+        return [_from_xml(child, shape.member) for child in _children(element, tag)]
+    return _scalar(element.text or "", shape)
+
+
+def _children(element: ElementTree.Element, tag: str) -> list[ElementTree.Element]:
+    return [child for child in element if child.tag.rpartition("}")[2] == tag]
 
 
 def _from_json(value: Any, shape: Shape) -> Any:

@@ -18,15 +18,16 @@ from xml.sax.saxutils import escape
 from botocore.exceptions import DataNotFoundError
 from botocore.model import ListShape, MapShape, OperationModel, Shape, StructureShape
 
-from bgdeploy.sandbox.wire import Answer, Request, model
+from bgdeploy.sandbox.models import model
+from bgdeploy.sandbox.wire import Answer, Request
 from bgdeploy.sandbox.world import Call, RefusedError
 
 
 def answer(request: Request, call: Call, result: Mapping[str, Any]) -> Answer:
     """Return `result` as the service would write it. Raises ValueError for what the model does not have."""
-    if call.operation == "Invoke":
-        return _invoke_answer(result)
     operation = model(call.service).operation_model(call.operation)
+    if request.protocol.startswith("rest-"):
+        return _rest_answer(request.protocol, operation, result)
     if request.protocol == "json":
         return _json_answer(operation, result)
     return _query_answer(operation, result)
@@ -53,13 +54,33 @@ def _query_answer(operation: OperationModel, result: Mapping[str, Any]) -> Answe
     return Answer(200, body.encode(), {"Content-Type": "text/xml"})
 
 
-def _invoke_answer(result: Mapping[str, Any]) -> Answer:
-    headers = {"Content-Type": "application/json", "X-Amz-Executed-Version": "$LATEST"}
-    if result.get("FunctionError"):
-        headers["X-Amz-Function-Error"] = str(result["FunctionError"])
-    if result.get("LogResult"):
-        headers["X-Amz-Log-Result"] = str(result["LogResult"])
-    return Answer(int(result.get("StatusCode", 200)), result.get("Payload", b""), headers)
+def _rest_answer(protocol: str, operation: OperationModel, result: Mapping[str, Any]) -> Answer:
+    """Return an answer whose members are spread over its status, headers and body."""
+    shape = operation.output_shape
+    if shape is None:
+        return Answer(int(operation.http.get("responseCode", 200)), b"")
+    members = _members(result, shape)
+    status, headers, rest = int(operation.http.get("responseCode", 200)), {}, {}
+    for name, value in result.items():
+        place = members[name].serialization.get("location")
+        if place == "statusCode":
+            status = int(_checked(value, members[name]))
+        elif place == "header":
+            headers[str(members[name].serialization.get("name", name))] = str(_checked(value, members[name]))
+        else:
+            rest[name] = value
+    body = _rest_body(protocol, shape, rest)
+    kind = "application/json" if protocol == "rest-json" else "application/xml"
+    return Answer(status, body, {"Content-Type": kind, **headers})
+
+
+def _rest_body(protocol: str, shape: StructureShape, rest: Mapping[str, Any]) -> bytes:
+    payload = shape.serialization.get("payload")
+    if payload and not isinstance(shape.members[payload], StructureShape):
+        return bytes(rest.get(payload, b""))
+    if protocol == "rest-json":
+        return json.dumps(_to_json(rest, shape)).encode()
+    return f"<{shape.name}>{_to_xml(rest, shape)}</{shape.name}>".encode() if rest else b""
 
 
 def _to_json(value: Any, shape: Shape) -> Any:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from functools import cached_property
 from urllib.parse import parse_qsl
 
-from botocore.loaders import Loader
-from botocore.model import ServiceModel
+from bgdeploy.sandbox import rest
+from bgdeploy.sandbox.models import rest_protocol, targets
 
 # How a request names its service in the credential scope → botocore's name for it.
-_SIGNING_NAMES = {"elasticloadbalancing": "elbv2", "monitoring": "cloudwatch"}
-INVOKE = re.compile(r"^/2015-03-31/functions/(?P<name>[^/]+)/invocations$")
+_SIGNING_NAMES = {
+    "elasticloadbalancing": "elbv2",
+    "monitoring": "cloudwatch",
+    "tagging": "resourcegroupstaggingapi",
+}
 _SCOPE = re.compile(r"Credential=(?P<key>[^/]+)/\d+/(?P<region>[^/]+)/(?P<service>[^/]+)/aws4_request")
 
 
@@ -27,29 +30,32 @@ class Request:
     headers: Mapping[str, str]  # names in lower case
     body: bytes
 
-    @property
+    @cached_property
+    def arguments(self) -> dict[str, str]:
+        """What the query says."""
+        return dict(parse_qsl(self.query, keep_blank_values=True))
+
+    @cached_property
     def scope(self) -> Mapping[str, str]:
         """The access key, region and service that the request was signed for; empty when it was not signed."""
         found = _SCOPE.search(self.headers.get("authorization", "")) or _SCOPE.search(
-            "&".join(f"{k.replace('X-Amz-', '')}={v}" for k, v in parse_qsl(self.query))
+            "&".join(f"{name.replace('X-Amz-', '')}={value}" for name, value in self.arguments.items())
         )
         if found:
             return found.groupdict()
-        older = dict(parse_qsl(self.query)).get(
-            "AWSAccessKeyId"
-        )  # in the URLs of S3 that botocore signs in advance
+        older = self.arguments.get("AWSAccessKeyId")  # in the URLs of S3 that botocore signs in advance
         return {"key": older, "service": "s3"} if older else {}
 
-    @property
+    @cached_property
     def service(self) -> str:
         """Botocore's name of the service asked; "" when the request does not say."""
         target = self.headers.get("x-amz-target", "").partition(".")[0]
-        if target in _targets():
-            return _targets()[target]
+        if target in targets():
+            return targets()[target]
         name = self.scope.get("service", "")
         return _SIGNING_NAMES.get(name, name)
 
-    @property
+    @cached_property
     def protocol(self) -> str:
         """How this request is written: json, query, ec2, rest-json or rest-xml."""
         if "x-amz-target" in self.headers:
@@ -58,18 +64,18 @@ class Request:
             return "ec2"
         if self.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
             return "query"
-        return "rest-json" if self.service == "lambda" else "rest-xml"
+        return rest_protocol(self.service)
 
-    @property
+    @cached_property
     def operation(self) -> str:
-        """The operation asked for, "" when only the service's own routes could tell."""
+        """The operation asked for, "" when the service has none such."""
         if self.protocol == "json":
             return self.headers["x-amz-target"].rpartition(".")[2]
         if self.protocol in {"query", "ec2"}:
             return self.form.get("Action", "")
-        return "Invoke" if self.method == "POST" and INVOKE.match(self.path) else ""
+        return rest.operation(self.service, self.method, self.path, self.arguments, self.headers)
 
-    @property
+    @cached_property
     def form(self) -> dict[str, str]:
         return dict(parse_qsl(self.body.decode("utf-8", "replace"), keep_blank_values=True))
 
@@ -81,16 +87,3 @@ class Answer:
     status: int
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
-
-
-@cache
-def model(service: str) -> ServiceModel:
-    """Return botocore's model of `service`."""
-    return ServiceModel(Loader().load_service_model(service, "service-2"), service)
-
-
-@lru_cache(maxsize=1)
-def _targets() -> dict[str, str]:
-    """Return the X-Amz-Target prefixes of the services whose operations we answer."""
-    services = ("codedeploy", "ecs", "logs", "cloudwatch", "ecr")
-    return {model(name).metadata["targetPrefix"]: name for name in services}

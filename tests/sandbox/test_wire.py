@@ -8,13 +8,15 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from botocore.model import Shape
 from botocore.parsers import create_parser
 from botocore.serialize import create_serializer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bgdeploy.sandbox import parser, serializer
-from bgdeploy.sandbox.wire import Request, model
+from bgdeploy.sandbox.models import model
+from bgdeploy.sandbox.wire import Request
 from bgdeploy.sandbox.world import Call, RefusedError
 from tests.sandbox.shapes import values
 
@@ -43,6 +45,11 @@ _WRITTEN = [
 _few = settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 
 
+def _shape(shape: Shape | None) -> Shape:
+    assert shape is not None
+    return shape
+
+
 def _written(service: str, operation: str, params: dict[str, Any]) -> Request:
     """Return the request that botocore would send."""
     protocol = _PROTOCOLS.get(service, "json")
@@ -63,7 +70,7 @@ def _written(service: str, operation: str, params: dict[str, Any]) -> Request:
 def test_what_botocore_writes_is_read_as_it_was_meant(
     service: str, operation: str, data: st.DataObject
 ) -> None:
-    params = data.draw(values(model(service).operation_model(operation).input_shape))
+    params = data.draw(values(_shape(model(service).operation_model(operation).input_shape)))
     call = parser.parse(_written(service, operation, params))
     assert call == Call(service, operation, params, "eu-west-1")
 
@@ -74,7 +81,7 @@ def test_what_botocore_writes_is_read_as_it_was_meant(
 def test_what_we_write_is_read_by_botocore_as_we_meant_it(
     service: str, operation: str, data: st.DataObject
 ) -> None:
-    shape = model(service).operation_model(operation).output_shape
+    shape = _shape(model(service).operation_model(operation).output_shape)
     result = data.draw(values(shape))
     protocol = _PROTOCOLS.get(service, "json")
     request = _written(service, operation, {})
@@ -167,11 +174,8 @@ def _parsed_error(service: str, protocol: str, error: RefusedError) -> dict[str,
         "headers": {k.lower(): v for k, v in answer.headers.items()},
         "body": answer.body,
     }
-    return dict(
-        create_parser(protocol).parse(
-            said, model(service).operation_model(model(service).operation_names[0]).output_shape
-        )
-    )
+    shape = model(service).operation_model(model(service).operation_names[0]).output_shape
+    return dict(create_parser(protocol).parse(said, shape))  # type: ignore[arg-type] # it takes no shape too
 
 
 def test_an_error_of_a_json_service_is_read_by_botocore() -> None:
