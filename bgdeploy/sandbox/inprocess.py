@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
 from bgdeploy.sandbox.gateway import INSIDE
+from bgdeploy.sandbox.world import Call, RefusedError, World
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Any]
 # An address and no name: S3 takes the first part of a name for the bucket's.
@@ -99,3 +101,26 @@ def _environ(request: Any) -> dict[str, Any]:
         if name.lower() not in {"content-type", "content-length"}
     }
     return environ
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Turn what moto refuses into a refusal of ours, with its code, words and status."""
+    from botocore.exceptions import ClientError
+
+    try:
+        yield
+    except ClientError as error:
+        told, status = error.response["Error"], error.response["ResponseMetadata"]["HTTPStatusCode"]
+        raise RefusedError(told["Code"], told["Message"], status) from error
+
+
+def forwarded(world: World, call: Call) -> dict[str, Any]:
+    """Return moto's own answer to `call`. Raises RefusedError with moto's refusal."""
+    from botocore import xform_name
+
+    client = world.beneath(call.service, region=call.region)
+    with refusals():
+        answer: dict[str, Any] = getattr(client, xform_name(call.operation))(**call.params)
+    answer.pop("ResponseMetadata")
+    return answer

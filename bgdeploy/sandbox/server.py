@@ -25,6 +25,7 @@ log = logging.getLogger("bgdeploy.sandbox")
 
 # Each part and its class, in the order in which they are built: a part may use those before it from the start.
 PARTS = {
+    "buckets": "Buckets",
     "images": "Images",
     "logs": "Logs",
     "alarms": "Alarms",
@@ -87,6 +88,7 @@ class Server:
         self._gateway.control = {
             "ping": dict,
             "status": self.status,
+            "calls": self._gateway.calls,
             "reset": self.reset,
             "stop": self.stop_soon,
         }
@@ -170,7 +172,7 @@ def close_world(world: World) -> None:
 def _listen(application: Callable[..., Any], port: int) -> BaseWSGIServer:
     from moto.moto_server.werkzeug_app import MotoRequestHandler
 
-    class Handler(MotoRequestHandler):
+    class Handler(MotoRequestHandler):  # type: ignore[misc]  # moto has no types
         """Keeps connections open, which halves the time of a call; werkzeug itself closes each after its answer."""
 
         protocol_version = "HTTP/1.1"

@@ -18,6 +18,7 @@ from bgdeploy.clock import Clock
 
 if TYPE_CHECKING:
     from bgdeploy.sandbox.alarms import Alarms
+    from bgdeploy.sandbox.buckets import Buckets
     from bgdeploy.sandbox.codedeploy import CodeDeploy
     from bgdeploy.sandbox.ecs import Ecs
     from bgdeploy.sandbox.elb import Elb
@@ -116,6 +117,7 @@ class World:
     access_key: str = ""  # what the gateway lets in
     moto: MotoBridge = field(init=False)
     reaper: Reaper = field(init=False)
+    buckets: Buckets = field(init=False)
     images: Images = field(init=False)
     logs: Logs = field(init=False)
     alarms: Alarms = field(init=False)
@@ -127,5 +129,5 @@ class World:
     @property
     def parts(self) -> tuple[Part, ...]:
         """Every part there is, in the order in which the engine lets them act: causes before effects."""
-        order = ("images", "elb", "ecs", "logs", "alarms", "functions", "codedeploy")
+        order = ("buckets", "images", "elb", "ecs", "logs", "alarms", "functions", "codedeploy")
         return tuple(getattr(self, name) for name in order if hasattr(self, name))

@@ -7,10 +7,11 @@ from typing import Any
 
 from bgdeploy.sandbox.elb import validate
 from bgdeploy.sandbox.elb.addresses import Addresses
-from bgdeploy.sandbox.elb.keeper import forwarded, tag_url
+from bgdeploy.sandbox.elb.keeper import tag_url
 from bgdeploy.sandbox.elb.model import Target, name_of, not_registered
 from bgdeploy.sandbox.elb.targets import Targets
 from bgdeploy.sandbox.elb.topology import Facts, Topologies
+from bgdeploy.sandbox.inprocess import forwarded
 from bgdeploy.sandbox.world import PASS, Call, Handler, RefusedError, World, _Pass
 
 _DELAY, _DEFAULT_DELAY = "deregistration_delay.timeout_seconds", 300  # aws-facts 7.4
