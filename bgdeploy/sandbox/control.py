@@ -21,6 +21,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bgdeploy.clock import Clock, SystemClock
+from bgdeploy.sandbox.record import Recorded
 
 _PATIENCE = 60.0  # real seconds for a start
 _GRACE = 5.0  # real seconds for a stop; then it is killed, and its reaper ends what it had started
@@ -126,6 +127,14 @@ def reset(running: Running) -> None:
 def status(running: Running) -> dict[str, Any]:
     """Return what the sandbox holds, its speed and its time."""
     return _ask(running, "status")
+
+
+def calls(running: Running) -> list[Recorded]:
+    """Return the API calls that the sandbox has got since its start or reset, or since this was asked last.
+
+    Each is there before its caller has the answer. Those of functions and tasks are among them, with their role.
+    """
+    return [Recorded(**each) for each in _ask(running, "calls", method="POST")["calls"]]
 
 
 def write_state(running: Running) -> None:

@@ -11,11 +11,12 @@ import json
 import logging
 import random
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from email.utils import format_datetime
 from typing import Any
 
 from bgdeploy.sandbox import parser, serializer
+from bgdeploy.sandbox.record import Record, Recorded
 from bgdeploy.sandbox.wire import Answer, Request
 from bgdeploy.sandbox.world import Deferred, Handler, RefusedError, World, _Pass
 
@@ -44,6 +45,7 @@ class Gateway:
     access_key: str
     control: Mapping[str, Callable[[], dict[str, Any]]] = field(default_factory=dict)
     handlers: dict[tuple[str, str], Handler] = field(init=False)
+    record: Record = field(default_factory=Record)
 
     def __post_init__(self) -> None:
         self.handlers = {}
@@ -58,14 +60,8 @@ class Gateway:
         return [] if request.method == "HEAD" else [answer.body]
 
     def _answered(self, request: Request, environ: dict[str, Any]) -> Answer:
-        outside = not environ.get(INSIDE)
         try:
-            if outside:
-                self._guard(request)
-                if request.path.startswith(CONTROL):
-                    return self._control(request)
-                self._hardship(request)
-            return self._answer(request, environ)
+            return self._answer(request, environ) if environ.get(INSIDE) else self._admit(request, environ)
         except RefusedError as error:
             return _refusal(request, error)
         except ResetFaultError:
@@ -75,6 +71,28 @@ class Gateway:
             log.exception("%s failed", what)
             text = f"the sandbox failed in {what}; its log has the traceback"
             return _refusal(request, RefusedError("InternalFailure", text, 500))
+
+    def _admit(self, request: Request, environ: dict[str, Any]) -> Answer:
+        """Answer somebody outside, if they may ask, and write down what they asked."""
+        self._guard(request)
+        if request.path.startswith(CONTROL):
+            return self._control(request)
+        began, failed = self.world.real.monotonic(), True
+        try:
+            lost = self._hardship(request)
+            answer = self._answer(request, environ)
+            failed = lost or answer.status >= 400
+        finally:
+            role = request.headers.get("x-amz-security-token", "")
+            ended = self.world.real.monotonic()
+            self.record.add(Recorded(request.service, request.operation, role, failed, began, ended))
+        if lost:
+            raise ResetFaultError
+        return answer
+
+    def calls(self) -> dict[str, Any]:
+        """Return the calls from outside since the last time."""
+        return {"calls": [asdict(call) for call in self.record.take()]}
 
     # Who may come in
 
@@ -98,21 +116,27 @@ class Gateway:
             raise RefusedError("NotFound", f"the sandbox has no {request.path}", 404)
         return Answer(200, json.dumps(action()).encode(), {"Content-Type": "application/json"})
 
-    def _hardship(self, request: Request) -> None:
-        """Add the latency and the faults that this sandbox was started with."""
+    def _hardship(self, request: Request) -> bool:
+        """Add the latency and the faults that this sandbox was started with.
+
+        Return whether the answer shall get lost: of the connections that end early, half do when the request has been
+        carried out, and nobody learns that it has.
+        """
         settings = self.world.settings
         if settings.latency:
             self.world.real.sleep(settings.latency)
         for fault, rate in settings.faults.items():
             if self._faults.random() >= rate:
                 continue
-            if fault == "reset":
-                raise ResetFaultError
             if fault == "throttle":
                 raise serializer.throttled(request)
-            raise RefusedError(
-                "InternalFailure", "The request processing has failed (an injected fault)", 500
-            )
+            if fault == "error":
+                text = "The request processing has failed (an injected fault)"
+                raise RefusedError("InternalFailure", text, 500)
+            if self._faults.random() < 0.5:
+                return True
+            raise ResetFaultError
+        return False
 
     # Who answers
 

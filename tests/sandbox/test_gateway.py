@@ -193,6 +193,22 @@ def test_faults_come_as_often_as_asked_and_repeat_by_their_seed(serve: Serve, co
     assert said == _outcomes(second, connect(second, "ecs"))
 
 
+def test_half_of_the_lost_answers_are_lost_after_the_call_was_carried_out(
+    serve: Serve, connect: Connect
+) -> None:
+    server = serve(faults={"reset": 0.5}, seed=7)
+    ecs, lost = connect(server, "ecs"), []
+    for number in range(24):
+        try:
+            ecs.create_cluster(clusterName=f"c{number}")
+        except ConnectionClosedError:
+            lost.append(f"c{number}")
+    made = {arn.rpartition("/")[2] for arn in server.world.client("ecs").list_clusters()["clusterArns"]}
+    carried_out = [name for name in lost if name in made]
+    assert len(lost) // 4 <= len(carried_out) <= 3 * len(lost) // 4
+    assert len(made) == 24 - len(lost) + len(carried_out)
+
+
 def test_faults_do_not_befall_the_sandboxes_own_calls(serve: Serve) -> None:
     server = serve(faults={"throttle": 0.99})
     for _ in range(5):

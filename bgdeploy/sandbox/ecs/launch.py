@@ -75,11 +75,13 @@ class Launcher:
     def _environment(self, region: str, task: Task, definition: Mapping[str, Any]) -> dict[str, str]:
         """Return a container's environment. With a task role, the sandbox's own AWS is within its reach."""
         found = {"AWS_REGION": region, "AWS_DEFAULT_REGION": region, "AWS_EC2_METADATA_DISABLED": "true"}
-        if task.definition.get("taskRoleArn"):
+        role = task.definition.get("taskRoleArn")
+        if role:
             found |= {
                 "AWS_ENDPOINT_URL": self._world.endpoint,
                 "AWS_ACCESS_KEY_ID": self._world.access_key,
                 "AWS_SECRET_ACCESS_KEY": "task",
+                "AWS_SESSION_TOKEN": role,  # tells the record of calls who calls
             }
         found |= {each["name"]: each["value"] for each in definition.get("environment", [])}
         return found | {
