@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 from bgdeploy.aws import Attrs, Aws, error_code, translated
 from bgdeploy.errors import BgdeployError
@@ -17,7 +16,6 @@ from bgdeploy.provision.plan import Action, Change, Outcome, Plan, Progress, Sta
 from bgdeploy.provision.resource import TAGS, Foreseen, Known, Look, Remains, Resource
 from bgdeploy.provision.walk import Walk, walk
 
-R = TypeVar("R")
 Tell = Callable[[Progress], None]
 
 
@@ -36,20 +34,19 @@ class Found:
 def look_up(aws: Aws, resources: Sequence[Resource], *, for_removal: bool = False) -> Found:
     """Find everything there is, all at once. Raises what AWS raises."""
     look = Look(aws, for_removal=for_removal)
-    actual = _at_once(resources, lambda resource: resource.find(look))
-    # What was found is remembered in `look`: most resources know what is forgotten without another call.
-    remains = _at_once(resources, lambda resource: resource.forgotten(look, resources))
-    forgotten = {each.was + each.name: each for found in remains.values() for each in found}
-    return Found(actual, tuple(forgotten.values()))
 
+    def ask(resource: Resource) -> tuple[Attrs | None, list[Remains]]:
+        return resource.find(look), resource.forgotten(look, resources)
 
-def _at_once(resources: Sequence[Resource], ask: Callable[[Resource], R]) -> dict[Resource, R]:
     looked = walk(dict.fromkeys(resources, ()), ask)
     for error in looked.errors.values():
         raise error
     if looked.interrupted:
         raise KeyboardInterrupt
-    return looked.results
+    forgotten = {(each.was, each.name): each for _, found in looked.results.values() for each in found}
+    return Found(
+        {resource: actual for resource, (actual, _) in looked.results.items()}, tuple(forgotten.values())
+    )
 
 
 def examine(

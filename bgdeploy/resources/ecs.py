@@ -40,8 +40,9 @@ class Cluster(Resource):
         return {**active[0], TAGS: tag_map(active[0].get("tags"))} if active else None
 
     def create(self, aws: Aws, desired: Attrs) -> Attrs:
-        # A fresh account lacks the role that ECS acts with; where it is there already, this is refused (aws-facts 8.4).
-        with absent("InvalidInput"):
+        # A fresh account lacks the role that ECS acts with; where it is there already, this is refused: how, no
+        # document says for certain (aws-facts 8.4).
+        with absent("InvalidInput", "EntityAlreadyExists"):
             aws.client("iam").create_service_linked_role(AWSServiceName="ecs.amazonaws.com")
         return dict(
             aws.client("ecs").create_cluster(clusterName=self.name, tags=_pairs(self.tags(aws)))["cluster"]
