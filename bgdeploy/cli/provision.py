@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
 
 import click
 
@@ -66,7 +68,8 @@ def provision(invocation: Invocation, yes: bool, adopted: tuple[str, ...]) -> Re
     if not yes:
         for change in planned.grave:
             _ask_for(invocation, change)
-    outcome = converge.provision(aws, resources, _teller(invocation), found, adopted)
+    with _showing(invocation, aws) as tell:
+        outcome = converge.provision(aws, resources, tell, found, adopted)
     _raise_if_incomplete(outcome, "provision")
     url = _production_url(aws, settings)
     data = {**outcome.as_dict(), "production": {"url": url}}
@@ -104,22 +107,18 @@ def teardown(invocation: Invocation, yes: bool) -> Result:
     settings, aws, resources = _stack(invocation)
     if not yes:
         _ask_for_name(invocation, settings.names.stack)
-    outcome = converge.teardown(aws, resources, _teller(invocation))
+    with _showing(invocation, aws) as tell:
+        outcome = converge.teardown(aws, resources, tell)
     _raise_if_incomplete(outcome, "teardown")
     if not outcome.changed:
         return Result(outcome.as_dict(), f"{aws.stack}: nothing of it is there")
     return Result(outcome.as_dict(), summary(outcome, aws.stack))
 
 
-def _teller(invocation: Invocation) -> Any:
-    from bgdeploy.views.progress import line
+def _showing(invocation: Invocation, aws: Aws) -> AbstractContextManager[Callable[[Progress], None]]:
+    from bgdeploy.views.progress import showing
 
-    def tell(progress: Progress) -> None:
-        text = line(progress)
-        if text:
-            invocation.say(text)
-
-    return tell
+    return showing(invocation.err, aws.clock.monotonic, live=invocation.watched)
 
 
 def _raise_if_incomplete(outcome: Outcome, command: str) -> None:

@@ -99,7 +99,7 @@ def provision(
     outcome = _outcome(resources, done, tell)
     if outcome.failed or outcome.blocked or not found.forgotten:
         return outcome
-    removed = _remove(aws, {each: () for each in found.forgotten}, found, tell)
+    removed = _remove(aws, dict.fromkeys(found.forgotten, ()), found, tell)
     return Outcome(outcome.results + removed.results, removed.interrupted)
 
 

@@ -1,8 +1,20 @@
-"""What a provision or teardown is doing, for people: a line for each resource that changes."""
+"""What a provision or teardown is doing, for people: a line for each change that is done, and what is under way."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.text import Text
+
 from bgdeploy.provision.plan import Action, Outcome, Progress, State
+from bgdeploy.views.theme import Glyphs, fit, glyphs, plain
+
+if TYPE_CHECKING:
+    from bgdeploy.provision.plan import Change
 
 _DONE = {
     Action.CREATE: "created",
@@ -16,25 +28,79 @@ _DOING = {
     Action.ADOPT: "taking over",
     Action.DELETE: "removing",
 }
-# A change that takes this long is announced when it begins, so that nobody wonders what is waited for.
-SLOW_KINDS = ("load-balancer", "service", "function", "security-group", "deployment-group")
+# Where nobody sees what is under way, a change that may take minutes is announced when it begins.
+SLOW_KINDS = ("load-balancer", "nat-gateway", "endpoint", "service", "security-group", "subnet", "vpc")
+_ROOM = 12  # lines for what is under way
 
 
-def line(progress: Progress) -> str | None:
-    """Return the line to print for a piece of news, None for what is not worth one."""
+@contextmanager
+def showing(
+    console: Console, now: Callable[[], float], *, live: bool
+) -> Iterator[Callable[[Progress], None]]:
+    """Yield what shows news on `console`: below what is done, a board of what is under way, if `live`.
+
+    `now` tells seconds. The news may come from several threads.
+    """
+    signs = glyphs(console)
+    if not live:
+        yield lambda progress: _print(console, line(progress, signs))
+        return
+    running: dict[str, tuple[Change, float]] = {}
+    with Live(
+        console=console,
+        get_renderable=lambda: under_way(tuple(running.values()), now(), console.width, signs),
+        refresh_per_second=4,
+        transient=True,
+    ):
+
+        def show(progress: Progress) -> None:
+            address = progress.change.address
+            if progress.state is State.STARTED:
+                running[address] = (progress.change, now())
+                return
+            running.pop(address, None)
+            _print(console, line(progress, signs))
+
+        yield show
+
+
+def _print(console: Console, told: Text | None) -> None:
+    if told is not None:
+        console.print(told, soft_wrap=True)
+
+
+def under_way(
+    running: tuple[tuple[Change, float], ...], now: float, width: int, signs: Glyphs
+) -> RenderableType:
+    """Return the board of what is under way: each change, and the seconds since it began."""
+    lines = [
+        Text(f"  {signs.busy} {_DOING[change.action]} {change.address}  {now - began:.0f} s", "busy")
+        for change, began in running[:_ROOM]
+    ]
+    if len(running) > _ROOM:
+        lines.append(Text(f"    and {len(running) - _ROOM} more", "faint"))
+    return Group(*(fit(each, width, signs) for each in lines))
+
+
+def line(progress: Progress, signs: Glyphs) -> Text | None:
+    """Return the line for a piece of news, None for what is not worth one."""
     change = progress.change
     if progress.state is State.FAILED:
-        return f"  x {change.address}: {progress.error}"
+        return Text(plain(f"  {signs.bad} {change.address}: {progress.error}", signs), "bad")
     if progress.state is State.BLOCKED:
-        return f"  ! {change.address}: not tried, {progress.error}"
+        return Text(plain(f"  {signs.warn} {change.address}: not tried, {progress.error}", signs), "warn")
+    if change.action is Action.REFUSED:
+        return Text(plain(f"  {signs.warn} {change.address}: {change.reason}", signs), "warn")
     if change.action not in _DONE:
         return None
     if progress.state is State.STARTED:
         slow = change.address.partition("/")[0] in SLOW_KINDS
-        return f"  . {_DOING[change.action]} {change.address} {change.name}" if slow else None
-    fields = ", ".join(difference.field for difference in change.differences)
-    what = f" ({fields})" if fields and change.action is Action.UPDATE else ""
-    return f"  + {_DONE[change.action]} {change.address} {change.name}{what} {progress.seconds:.1f} s"
+        text = f"  {signs.idle} {_DOING[change.action]} {change.address} {change.name}"
+        return Text(plain(text, signs), "faint") if slow else None
+    fields = ", ".join(dict.fromkeys(difference.field for difference in change.differences))
+    what = f" ({fields})" if fields and change.action is not Action.CREATE else ""
+    text = f"  {signs.good} {_DONE[change.action]} {change.address} {change.name}{what}  {progress.seconds:.1f} s"
+    return Text(plain(text, signs))
 
 
 def summary(outcome: Outcome, stack: str) -> str:
@@ -45,6 +111,7 @@ def summary(outcome: Outcome, stack: str) -> str:
     parts = [f"{count} {word}" for word, count in counts.items()]
     parts += [f"{len(outcome.failed)} failed"] if outcome.failed else []
     parts += [f"{len(outcome.blocked)} not tried"] if outcome.blocked else []
+    parts += [f"{len(outcome.left_alone)} left alone"] if outcome.left_alone else []
     unchanged = sum(result.change.action is Action.NOOP for result in outcome.results)
     if not parts:
         return f"{stack}: nothing to change, {unchanged} resources are as they should be"
