@@ -1,0 +1,1 @@
+"""Speed, as ratios and call counts: `make bench`. Nothing here is asserted in seconds of this machine."""
