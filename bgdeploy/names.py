@@ -8,6 +8,9 @@ from typing import Literal
 Colour = Literal["blue", "green"]
 Use = Literal["codedeploy", "execution", "task", "hook"]
 
+# The version of what a service is started on, before anything is released.
+PLACEHOLDER = "bootstrap"
+
 # Target group and load balancer names end at 32 characters, and the longest suffix here is "-green".
 LONGEST_STACK_NAME = 26
 

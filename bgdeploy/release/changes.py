@@ -12,6 +12,7 @@ from bgdeploy.release.phase import (
     described,
     duration,
     length,
+    replaces_placeholder,
     shares,
     shifted,
     wait,
@@ -66,9 +67,14 @@ def _deployment(before: Snapshot | None, after: Snapshot) -> Iterator[Change]:
     if old is None or old.status != new.status:
         yield _status_change(new, after)
     if shifted(after) and not new.over and not (before and shifted(before)):
-        waiting = wait(after)
-        until = f" until {waiting.until:%H:%M:%SZ}" if waiting else ""
-        yield Change("deployment", new.id, f"all traffic has moved; blue is kept{until}", after.at, True)
+        yield Change("deployment", new.id, f"all traffic has moved; {_kept(after)}", after.at, True)
+
+
+def _kept(after: Snapshot) -> str:
+    if replaces_placeholder(after):
+        return "the placeholder is removed, there is nothing to go back to"
+    waiting = wait(after)
+    return f"blue is kept until {waiting.until:%H:%M:%SZ}" if waiting else "blue is kept"
 
 
 def _status_change(new: Deployment, after: Snapshot) -> Change:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 
+from bgdeploy.names import PLACEHOLDER
 from bgdeploy.release.snapshot import Event, Listener, Side, Snapshot
 
 # Every lifecycle event fails after this long, a held hook too (aws-facts 1.4, 1.5).
@@ -129,7 +130,7 @@ def settled(snapshot: Snapshot, until: str, *, overdue: bool = False) -> bool:
     """
     where = phase(snapshot)
     if where is Phase.SHIFTED:
-        return until == "shifted"
+        return until == "shifted" and not replaces_placeholder(snapshot)
     if where in {Phase.FAILED, Phase.STOPPED}:
         return overdue or not rollback_awaited(snapshot)
     return where in {Phase.FINISHED, Phase.ROLLED_BACK, Phase.ROLLBACK_FAILED}
@@ -151,6 +152,11 @@ def old_version(snapshot: Snapshot) -> str:
     """Return the version that was live before, "" when its task set is gone."""
     blue = snapshot.side("blue")
     return blue.version if blue else ""
+
+
+def replaces_placeholder(snapshot: Snapshot) -> bool:
+    """Tell whether nothing was released before: nobody wants to go back to the placeholder."""
+    return old_version(snapshot) == PLACEHOLDER
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ class Listener:
     """One of the two doors of the load balancer, and who stands behind it."""
 
     arn: str
-    url: str                              # where people reach it
-    weights: Mapping[str, int]            # target group name → weight
+    url: str  # where people reach it
+    weights: Mapping[str, int]  # target group name → weight
 
 
 @dataclass(frozen=True)
@@ -33,15 +33,15 @@ class Target:
     service: str
     container: str
     port: int
-    production_listener: str              # ARNs
+    production_listener: str  # ARNs
     test_listener: str | None
-    target_groups: Mapping[str, str]      # name → ARN
+    target_groups: Mapping[str, str]  # name → ARN
     alarms: tuple[str, ...]
     bucket: str
     log_group: str
-    health_path: str = "/"                # what its health checks ask for
+    health_path: str = "/"  # what its health checks ask for
     urls: Mapping[str, str] = field(default_factory=dict)  # listener ARN → where people reach it
-    rollback_on: tuple[str, ...] = ()     # the group's automatic rollback events; empty when switched off
+    rollback_on: tuple[str, ...] = ()  # the group's automatic rollback events; empty when switched off
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,8 @@ class Deployment:
     """What GetDeployment says."""
 
     id: str
-    status: str                           # Created, Queued, InProgress, Ready, Succeeded, Failed, Stopped, …
-    creator: str                          # user, codeDeployRollback, …
+    status: str  # Created, Queued, InProgress, Ready, Succeeded, Failed, Stopped, …
+    creator: str  # user, codeDeployRollback, …
     description: str
     config: str
     created: datetime
@@ -58,11 +58,11 @@ class Deployment:
     completed: datetime | None = None
     error_code: str = ""
     error_message: str = ""
-    rollback_id: str | None = None        # the deployment that rolls this one back
-    rolls_back: str | None = None         # the deployment that this one rolls back
-    rollback_on: tuple[str, ...] = ()     # its own automatic rollback events; empty when switched off
+    rollback_id: str | None = None  # the deployment that rolls this one back
+    rolls_back: str | None = None  # the deployment that this one rolls back
+    rollback_on: tuple[str, ...] = ()  # its own automatic rollback events; empty when switched off
     termination_wait_started: bool = False
-    approval: timedelta | None = None     # how long it waits in Ready
+    approval: timedelta | None = None  # how long it waits in Ready
     keep_blue: timedelta = timedelta()
 
     @property
@@ -74,8 +74,8 @@ class Deployment:
 class Event:
     """One lifecycle event of a deployment."""
 
-    name: str                             # BeforeInstall, Install, AfterInstall, AllowTestTraffic, …
-    status: str                           # Pending, InProgress, Succeeded, Failed, Skipped, Unknown
+    name: str  # BeforeInstall, Install, AfterInstall, AllowTestTraffic, …
+    status: str  # Pending, InProgress, Succeeded, Failed, Skipped, Unknown
     start: datetime | None = None
     end: datetime | None = None
     message: str = ""
@@ -87,17 +87,17 @@ class TaskSet:
 
     id: str
     side: Side
-    status: str                           # PRIMARY, ACTIVE, DRAINING
-    version: str                          # from the task definition's tag, else "family:revision"
+    status: str  # PRIMARY, ACTIVE, DRAINING
+    version: str  # from the task definition's tag, else "family:revision"
     task_definition: str
-    target_group: str                     # name
+    target_group: str  # name
     desired: int
     running: int
     pending: int
     steady: bool
     healthy: int = 0
-    deployment: str = ""                  # which deployment made it; "" when the service itself did
-    trouble: tuple[str, ...] = ()         # why tasks stopped or targets are unhealthy, newest first
+    deployment: str = ""  # which deployment made it; "" when the service itself did
+    trouble: tuple[str, ...] = ()  # why tasks stopped or targets are unhealthy, newest first
 
 
 @dataclass(frozen=True)
@@ -105,11 +105,11 @@ class Alarm:
     """A CloudWatch alarm that watches the deployment."""
 
     name: str
-    state: str                            # OK, ALARM, INSUFFICIENT_DATA, or MISSING
+    state: str  # OK, ALARM, INSUFFICIENT_DATA, or MISSING
     reason: str = ""
     since: datetime | None = None
-    value: float | None = None            # the newest datapoint that its state was decided by
-    operator: str = ""                    # ">=", ">", "<", "<="; "" when it compares with no fixed limit
+    value: float | None = None  # the newest datapoint that its state was decided by
+    operator: str = ""  # ">=", ">", "<", "<="; "" when it compares with no fixed limit
     limit: float | None = None
 
 
@@ -125,10 +125,10 @@ class Snapshot:
     production: Listener | None = None
     test: Listener | None = None
     alarms: tuple[Alarm, ...] = ()
-    rollback: Deployment | None = None    # the deployment that rolls this one back, once there is one
+    rollback: Deployment | None = None  # the deployment that rolls this one back, once there is one
     rollback_events: tuple[Event, ...] = ()
-    trouble: tuple[str, ...] = ()         # why green did not come up, kept when green is gone
-    superseded_by: str = ""               # what is live by now, when a later deployment has replaced this one's outcome
+    trouble: tuple[str, ...] = ()  # why green did not come up, kept when green is gone
+    superseded_by: str = ""  # what is live by now, when a later deployment has replaced this one's outcome
 
     def event(self, name: str) -> Event | None:
         """Return the lifecycle event called `name`, None when the deployment has none such."""

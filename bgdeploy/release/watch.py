@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -13,7 +14,7 @@ from bgdeploy.errors import BgdeployError
 from bgdeploy.release import operations
 from bgdeploy.release.changes import Change, Frame, changes, check_changes
 from bgdeploy.release.ending import Ending, Page, detached, ending, gave_up
-from bgdeploy.release.phase import length, phase, rollback_awaited, settled
+from bgdeploy.release.phase import Phase, length, phase, replaces_placeholder, rollback_awaited, settled
 from bgdeploy.release.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -132,6 +133,7 @@ class _Watch:
         before = self.snapshot
         snapshot = self._read()
         self._release_rollback(snapshot)
+        self._let_placeholder_go(snapshot)
         self.snapshot, self._read_at, self._notice = snapshot, self._clock.monotonic(), ""
         self._round(changes(before, snapshot))
         return self._ending(snapshot)
@@ -192,10 +194,17 @@ class _Watch:
         rollback = snapshot.rollback
         if rollback and rollback.status == "Ready" and rollback.id not in self._released:
             self._released.add(rollback.id)
-            try:
+            with suppress(BgdeployError):  # somebody else let it go on already
                 operations.go_on(self._reader.aws, rollback.id)
-            except BgdeployError:  # somebody else let it go on already
-                return
+
+    def _let_placeholder_go(self, snapshot: Snapshot) -> None:
+        """End the wait of a first release, once: who attends it decides, who only watches does not."""
+        done = self._attendant is None or snapshot.deployment.id in self._released
+        if done or phase(snapshot) is not Phase.SHIFTED or not replaces_placeholder(snapshot):
+            return
+        self._released.add(snapshot.deployment.id)
+        with suppress(BgdeployError):  # somebody else ended it, or its time is over
+            operations.promote(self._reader.aws, snapshot.deployment.id, Phase.SHIFTED)
 
     def _survive(self, error: Exception) -> Ending | None:
         """Show an error that will pass, and give up when it does not; raise any other."""

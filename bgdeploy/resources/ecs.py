@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bgdeploy.aws import Attrs, Aws, absent, error_code, retry, tag_list, tag_map, wait_until
+from bgdeploy.names import PLACEHOLDER
 from bgdeploy.provision.resource import TAGS, Known, Look, Resource
 from bgdeploy.resources.identity import Role
 from bgdeploy.resources.load_balancer import Listener, TargetGroup
@@ -14,7 +15,7 @@ from bgdeploy.resources.network import Subnet
 from bgdeploy.resources.observe import LogGroup
 from bgdeploy.resources.security import SecurityGroup
 
-PLACEHOLDER = "public.ecr.aws/docker/library/httpd:2.4-alpine"
+PLACEHOLDER_IMAGE = "public.ecr.aws/docker/library/httpd:2.4-alpine"
 
 
 def _pairs(tags: Any) -> list[dict[str, str]]:
@@ -87,7 +88,7 @@ class TaskDefinition(Resource):
         listen = ["-c", f"Listen {self.port}"] if self.port != 80 else []
         web = {
             "name": self.container,
-            "image": PLACEHOLDER,
+            "image": PLACEHOLDER_IMAGE,
             "essential": True,
             "command": ["httpd-foreground", *listen, "-c", "FallbackResource /index.html"],
             "portMappings": [{"containerPort": self.port, "protocol": "tcp"}],
@@ -125,7 +126,7 @@ class TaskDefinition(Resource):
             networkMode="awsvpc",
             requiresCompatibilities=["FARGATE"],
             **desired,
-            tags=_pairs({**self.tags(aws), "bgdeploy:version": "bootstrap"}),
+            tags=_pairs({**self.tags(aws), "bgdeploy:version": PLACEHOLDER}),
         )
         return dict(made["taskDefinition"])
 
