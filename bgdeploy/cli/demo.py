@@ -130,7 +130,7 @@ class Story:
         self.tell(
             "Somebody asks for a page that is not there, while v1 is still kept: the alarm takes v2 back"
         )
-        missing = _get(self.url + "a-page-that-is-not-there")
+        missing = _get(f"{self.url}/a-page-that-is-not-there")
         self.expect(missing.status == 404, f"the missing page answers 404, not {missing.status}")
         self.run("watch", status=Exit.ROLLED_BACK)
         self.expect_page("Hello from v1")
