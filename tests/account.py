@@ -133,7 +133,8 @@ class Account:
         return {"services": [{"status": "ACTIVE", "taskSets": sets, "events": []}]}
 
     def _describe_task_definition(self, params: Answer) -> Answer:
-        version = "v" + params["taskDefinition"].rsplit(":", 1)[1]
+        known = {one.task_definition: one.version for one in self.now.task_sets}
+        version = known.get(params["taskDefinition"], "v" + params["taskDefinition"].rsplit(":", 1)[1])
         return {"tags": [{"key": "bgdeploy:version", "value": version}]}
 
     def _describe_listeners(self, params: Answer) -> Answer:

@@ -224,3 +224,25 @@ def test_the_checks_are_attended_more_than_once_a_second_and_shown() -> None:
     assert max(gaps) <= 1
     assert "home: wanted status 200, got status 500 (GET http://t/, 3 attempts, 9.0 s)" in run.told
     assert run.frames[-1].checks == attendant.state
+
+
+def _first(seconds: float) -> Snapshot:
+    """The linear run as a stack's first release: blue is the placeholder."""
+    snapshot = d.linear(seconds)
+    sets = (replace(s, version="bootstrap") if s.side == "blue" else s for s in snapshot.task_sets)
+    return replace(snapshot, task_sets=tuple(sets))
+
+
+def test_the_placeholder_is_let_go_once_when_the_first_release_has_moved() -> None:
+    run = Run(_first)
+    ended = run.follow(until="shifted", attendant=Attendant(run.clock))
+    asked = [at for at, operation in run.account.calls if operation == "continue_deployment"]
+    assert ended.exit is Exit.DONE
+    assert len(asked) == 1
+    assert 692 < asked[0] < 692.4 + 3.5
+
+
+def test_who_only_watches_ends_nobodys_wait() -> None:
+    run = Run(_first)
+    run.follow(timeout=800)
+    assert "continue_deployment" not in {operation for _, operation in run.account.calls}
