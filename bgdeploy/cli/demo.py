@@ -165,7 +165,8 @@ class Story:
         )
         self.expect(
             done.returncode == status,
-            f"`bgdeploy {' '.join(command)}` exits {int(status)} (it exited {done.returncode})",
+            f"`bgdeploy {' '.join(command)}` exits {int(status)}",
+            f"it exited {done.returncode}",
         )
 
     def ask(self, *command: str) -> Mapping[str, Any]:
@@ -180,8 +181,8 @@ class Story:
         )
         self.expect(
             done.returncode == 0,
-            f"`bgdeploy {' '.join(command)}` exits 0 (it exited {done.returncode}: "
-            f"{done.stderr.strip() or done.stdout.strip()})",
+            f"`bgdeploy {' '.join(command)}` exits 0",
+            f"it exited {done.returncode}: {done.stderr.strip() or done.stdout.strip()}",
         )
         result: Mapping[str, Any] = json.loads(done.stdout)["result"]
         return result
@@ -204,10 +205,11 @@ class Story:
         file.write_text(text.replace(old, new), encoding="utf-8")
         self.invocation.say(f"\n  {path}: {old!r} → {new!r}")
 
-    def expect(self, true: bool, sentence: str) -> None:
+    def expect(self, true: bool, sentence: str, but: str = "") -> None:
+        """Say what has come true. Raises StoryError, with what came instead, when it has not."""
         if not true:
             raise StoryError(
-                f"the story is not true: expected that {sentence}",
+                f"the story is not true: expected that {sentence}" + (f"; {but}" if but else ""),
                 "bgdeploy demo --keep leaves everything there to look at",
             )
         self.invocation.say(f"  ✓ {sentence}")
@@ -236,7 +238,7 @@ class Story:
         failures = self.visitor.failures
         first = f": {failures[0]}" if failures else ""
         self.expect(
-            not failures, f"none of {self.visitor.requests} requests failed ({len(failures)} did{first})"
+            not failures, f"none of {self.visitor.requests} requests failed", f"{len(failures)} did{first}"
         )
 
     def end(self, *, keep: bool) -> None:
