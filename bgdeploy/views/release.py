@@ -56,7 +56,7 @@ def showing(console: Console, signs: Glyphs, *, live: bool) -> Iterator[Callable
 def board(frame: Frame, signs: Glyphs = UNICODE, width: int = WIDTH, height: int = HEIGHT) -> RenderableType:
     """Return the whole picture: where a deployment is, who gets the traffic, what was checked, what it waits for."""
     width, height = min(width, WIDTH), min(height, HEIGHT)
-    head = [_title(frame, signs), _phase(frame), *_traffic(frame, signs, width), *_tasks(frame)]
+    head = [_title(frame, signs, width), _phase(frame), *_traffic(frame, signs, width), *_tasks(frame)]
     tail = [*_rollback(frame, signs), *_alarms(frame, signs), *_wait(frame), *_notice(frame, signs)]
     lines = [*head, *_events(frame, signs, height - len(head) - len(tail)), *tail][:height]
     return Group(*(fit(_clean(line, signs), width, signs) for line in lines))
@@ -68,14 +68,16 @@ def _clean(line: Text, signs: Glyphs) -> Text:
     return line
 
 
-def _title(frame: Frame, signs: Glyphs) -> Text:
+def _title(frame: Frame, signs: Glyphs, width: int) -> Text:
     snapshot = frame.snapshot
     line = Text(f"{snapshot.target.group}  {snapshot.deployment.id}  ", "title")
     versions = [version for version in (old_version(snapshot), new_version(snapshot)) if version]
     line.append(f" {signs.arrow} ".join(versions), "title")
-    config = snapshot.deployment.config.removeprefix("CodeDeployDefault.ECS")
-    line.append(f"  {config}  {length(_end(frame) - snapshot.deployment.created)}", "faint")
-    return line
+    took = f"  {length(_end(frame) - snapshot.deployment.created)}"
+    config = f"  {snapshot.deployment.config.removeprefix('CodeDeployDefault.ECS')}"
+    if line.cell_len + len(config) + len(took) > width:
+        config = ""
+    return line.append(config + took, "faint")
 
 
 def _end(frame: Frame) -> datetime:

@@ -56,7 +56,7 @@ ASCII = Glyphs("+", "x", "*", ".", "-", "!", "->", "|", "#", ".", "~")
 
 def console(*, stderr: bool = False, color: bool = True) -> Console:
     """Return the console of stdout or stderr; rich itself honours NO_COLOR and a dumb terminal."""
-    return Console(stderr=stderr, no_color=not color, theme=THEME, highlight=False, emoji=False)
+    return Console(stderr=stderr, no_color=None if color else True, theme=THEME, highlight=False, emoji=False)
 
 
 def glyphs(console: Console, program: str = "bgdeploy") -> Glyphs:

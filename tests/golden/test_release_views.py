@@ -7,11 +7,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
-from bgdeploy.release.checks import CheckResult, ChecksState
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bgdeploy.release.changes import Frame, changes, check_changes
+from bgdeploy.release.checks import CheckResult, ChecksState
 from bgdeploy.release.ending import Ending, Page, detached, ending
 from bgdeploy.release.phase import phase
 from bgdeploy.release.snapshot import Alarm, Snapshot
@@ -129,9 +129,10 @@ _alarms = st.lists(st.builds(Alarm, _texts, st.sampled_from(["OK", "ALARM", "MIS
     alarms=_alarms,
     notice=_texts,
     width=st.integers(40, 200),
+    height=st.integers(5, 60),
 )
-def test_the_board_always_fits_24_lines_of_80_columns(
-    name: str, results: list[CheckResult], alarms: list[Alarm], notice: str, width: int
+def test_the_board_always_fits_the_terminal_and_24_lines_of_80_columns(
+    name: str, results: list[CheckResult], alarms: list[Alarm], notice: str, width: int, height: int
 ) -> None:
     state = ChecksState(stage="running", owner="me", results=tuple(results))
     frame = replace(
@@ -140,9 +141,14 @@ def test_the_board_always_fits_24_lines_of_80_columns(
         checks=state,
         notice=notice,
     )
-    lines = paper.rendered(board(frame, ASCII, width), "ascii").splitlines()
-    assert len(lines) <= 24
+    lines = paper.rendered(board(frame, ASCII, width, height), "ascii").splitlines()
+    assert len(lines) <= min(height, 24)
     assert max(map(len, lines)) <= min(width, 80)
+
+
+def test_where_there_is_little_room_what_is_over_makes_way_for_what_runs_and_what_it_waits_for() -> None:
+    text = paper.rendered(board(FRAMES["checking"], UNICODE, 60, 14))
+    paper.check("board-checking-small", text)
 
 
 ENDINGS: dict[str, Callable[[], Ending]] = {
@@ -161,6 +167,13 @@ ENDINGS: dict[str, Callable[[], Ending]] = {
 def test_the_card_looks_like_this(name: str, signs: Glyphs, encoding: str) -> None:
     text = paper.rendered(card(ENDINGS[name](), signs), encoding)
     paper.check(f"card-{name}-{'ascii' if signs is ASCII else 'unicode'}", text)
+
+
+def test_a_command_on_a_card_is_never_folded() -> None:
+    signs = replace(UNICODE, program="bgdeploy --sandbox --env production --project '/home/ann/my shop'")
+    lines = paper.rendered(card(ENDINGS["detached"](), signs, width=40)).splitlines()
+    assert lines[-1] == f"  next     {signs.program} watch {d.ID}"
+    assert max(map(len, lines[:-1])) <= 40
 
 
 @pytest.mark.parametrize("signs", [UNICODE, ASCII], ids=["unicode", "ascii"])
