@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 ENVELOPE_SCHEMA = 1
 # The options that say which stack is meant, and where it is.
-_WHERE = ("env", "project", "sandbox", "profile", "region", "endpoint_url")
+_WHERE = ("sandbox", "env", "project", "profile", "region", "endpoint_url")
 
 
 @dataclass(frozen=True)
@@ -152,6 +152,11 @@ class Invocation:
     def say(self, line: str) -> None:
         """Print a line of progress."""
         click_echo(line, err=True)
+
+    def end_echo(self) -> None:
+        """End the line on which the terminal has echoed Ctrl-C."""
+        if sys.stderr.isatty():
+            self.say("")
 
     def present(self, result: Result) -> None:
         """Print what a command returned."""

@@ -69,7 +69,11 @@ def stop(invocation: Invocation, deployment: str | None, no_rollback: bool, yes:
         if not yes:
             _ask(invocation, ident)
     said = operations.stop(reader.aws, ident, rollback=not no_rollback)
-    then = "`bgdeploy status` shows what runs" if no_rollback else "`bgdeploy watch` follows the rollback"
+    then = (
+        "`bgdeploy status` shows what runs"
+        if no_rollback
+        else f"`bgdeploy watch {ident}` follows the rollback"
+    )
     text = f"deployment {ident} is being stopped; CodeDeploy says: {said}\n{invocation.spelled(then)}"
     return Result({"deployment": ident, "rollback": not no_rollback, "said": said}, text)
 
@@ -88,6 +92,7 @@ def _running(reader: Reader, deployment: str | None, verb: str) -> Snapshot:
 
 def _left_behind(snapshot: Snapshot) -> str:
     """Say what a stop without a rollback leaves: two task sets, perhaps a split listener (aws-facts 2.3)."""
+    from bgdeploy.release.changes import tasks_text
     from bgdeploy.release.phase import described, shares
 
     doors = {"production": snapshot.production, "test": snapshot.test}
@@ -96,7 +101,7 @@ def _left_behind(snapshot: Snapshot) -> str:
         for name, door in doors.items()
         if door
     ]
-    lines += [f"  {one.side} {one.version}: {one.running} tasks" for one in snapshot.task_sets]
+    lines += [f"  {one.side} {one.version}: {tasks_text(one)}" for one in snapshot.task_sets]
     return "\n".join(["without a rollback this stays as it is, and nobody cleans it up:", *lines])
 
 

@@ -77,7 +77,7 @@ def release(
     invocation.interrupts.once()
     settings, aws, started = _start(invocation, asked)
     if detach:
-        return _detached(started, settings)
+        return _detached(invocation, started, settings)
 
     from bgdeploy.release.attendant import Attendant
     from bgdeploy.release.reader import Reader
@@ -113,19 +113,19 @@ def _start(invocation: Invocation, asked: Mapping[str, Any]) -> tuple[Settings, 
         ) from None
 
 
-def _detached(started: Started, settings: Settings) -> Result:
-    ident, version = started.deployment_id, started.record.version
-    lease = settings.config.hook.lease
+def _detached(invocation: Invocation, started: Started, settings: Settings) -> Result:
+    ident, record, lease = started.deployment_id, started.record, settings.config.hook.lease
+    attach = invocation.spelled(f"bgdeploy watch {ident}")
     text = (
-        f"deployment {ident} releases {version}; its checks wait {lease} for somebody to run them, "
-        f"and then production stays as it is\nbgdeploy watch {ident}"
+        f"deployment {ident} releases {record.version}; it waits {lease} for somebody to run its checks,\n"
+        f"and fails when nobody does, with production as it was:\n  {attach}"
     )
     data = {
         "deployment": ident,
-        "version": version,
-        "image": started.record.image,
-        "task_definition": started.record.task_definition,
-        "next": [f"bgdeploy watch {ident}"],
+        "version": record.version,
+        "image": record.image,
+        "task_definition": record.task_definition,
+        "next": [attach],
     }
     return Result(data, text)
 
@@ -190,6 +190,8 @@ class Following:
         finally:
             interrupts.end()
             self.attendant.close()
+        if ended.exit is Exit.INTERRUPTED:
+            self.invocation.end_echo()
         return ended
 
     def _follow(self, until: Until, timeout: int | None) -> Ending:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from bgdeploy.cli import run
 from bgdeploy.cli.invocation import Invocation
 from bgdeploy.cli.root import COMMANDS, root
+from bgdeploy.views.commands import ACTING, typed
 
 
 def invoke(*argv: str, project: Path | None = None, output: str = "text") -> int:
@@ -21,6 +23,7 @@ def invoke(*argv: str, project: Path | None = None, output: str = "text") -> int
 
 
 def starter(folder: Path) -> Path:
+    folder.mkdir(exist_ok=True)
     assert invoke("init", project=folder) == 0
     return folder
 
@@ -110,3 +113,55 @@ def test_a_bug_of_ours_is_a_sentence_and_debug_shows_it(
     assert "did not expect: ZeroDivisionError: by nought" in capsys.readouterr().err
     with pytest.raises(ZeroDivisionError):
         run(["--debug", "config", "show"], Broken(environ={}))
+
+
+def test_printed_commands_have_the_options_that_were_typed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = starter(tmp_path / "my shop")
+    (project / "appspec/appspec.yaml").unlink()
+    capsys.readouterr()
+    assert run(["--env", "prod", "--project", str(project), "appspec"], Invocation(environ={})) == 2
+    assert f"`bgdeploy --env prod --project '{project}' init` writes" in capsys.readouterr().err
+
+
+def test_options_from_the_environment_are_there_for_the_next_command_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BGDEPLOY_PROJECT", str(tmp_path))
+    assert run(["status"], Invocation(environ={})) == 2
+    assert "`bgdeploy init`" in capsys.readouterr().err
+
+
+def test_every_command_that_acts_on_a_project_is_spelled_out_where_it_is_printed() -> None:
+    assert set(ACTING) == COMMANDS.keys() - {"config", "demo", "sandbox"}
+    assert typed("then `bgdeploy status`, says bgdeploy", "bgdeploy --sandbox") == (
+        "then `bgdeploy --sandbox status`, says bgdeploy"
+    )
+
+
+def test_the_appspec_needs_no_credentials(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    starter(tmp_path)
+    bare = {"AWS_EC2_METADATA_DISABLED": "true", "PATH": os.environ["PATH"]}
+    done = subprocess.run(
+        [sys.executable, "-m", "bgdeploy", "--project", str(tmp_path), "appspec"],
+        env={**bare, "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "TaskDefinition: <TASK_DEFINITION>\n" in done.stdout
+    assert "AfterAllowTestTraffic: CodeDeployHook_ecs-blue-green-demo-dev" in done.stdout
+    assert "no AWS credentials were found" in done.stderr
+
+
+@pytest.mark.parametrize("wrong", ["45", "soon", ""])
+def test_a_timeout_is_a_duration(wrong: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke("watch", "--timeout", wrong) == 2
+    assert "is not a duration such as 90s, 45m or 1h30m" in capsys.readouterr().err
+
+
+def test_no_color_in_the_environment_means_no_colour(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert Invocation(environ={}).out.no_color

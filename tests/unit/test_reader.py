@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 
 from bgdeploy.aws import Aws
+from bgdeploy.errors import BgdeployError
 from bgdeploy.release.phase import Phase, phase
 from bgdeploy.release.reader import Reader
 from bgdeploy.release.snapshot import Snapshot
@@ -145,3 +146,13 @@ def test_a_later_release_is_named_when_its_tasks_are_live() -> None:
 
 def _with_service(only: Any) -> Snapshot:
     return replace(d.linear(985), task_sets=(only,))
+
+
+def test_a_deployment_of_another_stack_is_refused() -> None:
+    class Foreign(Account):
+        def _get_deployment(self, params: dict[str, Any]) -> dict[str, Any]:
+            found = super()._get_deployment(params)
+            return {"deploymentInfo": {**found["deploymentInfo"], "applicationName": "shop-prod"}}
+
+    with pytest.raises(BgdeployError, match="is one of shop-prod, not of shop-dev"):
+        _reader(Foreign(HandClock(d.T0), d.linear)).read(d.ID)
