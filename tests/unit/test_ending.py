@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from bgdeploy.release.checks import CheckResult, ChecksState
 
 from bgdeploy.errors import Exit
 from bgdeploy.release.cause import Kind
+from bgdeploy.release.checks import CheckResult, ChecksState
 from bgdeploy.release.ending import Page, detached, ending, gave_up
 from bgdeploy.release.snapshot import Alarm, Snapshot
 from tests import deployments as d

@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import Any, cast
 
 import pytest
-from bgdeploy.release.checks import CheckResult, ChecksState
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from bgdeploy.aws import Aws
 from bgdeploy.errors import Exit
 from bgdeploy.release import watch
 from bgdeploy.release.cause import Kind
+from bgdeploy.release.checks import CheckResult, ChecksState
 from bgdeploy.release.ending import Ending, Page
 from bgdeploy.release.phase import Phase
 from bgdeploy.release.reader import Reader
