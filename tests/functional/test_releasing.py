@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from bgdeploy import config as c
 from bgdeploy.aws import Aws
 from bgdeploy.clock import FastClock, SystemClock
 from bgdeploy.config import Check, Config, Deployment, Duration, Settings
-from bgdeploy.errors import BgdeployError, BusyError, Exit, UsageError
+from bgdeploy.errors import BgdeployError, BusyError, Exit, InterruptError, UsageError
 from bgdeploy.provision import converge
 from bgdeploy.release import operations, watch
 from bgdeploy.release.attendant import Attendant
@@ -177,6 +178,21 @@ def test_a_release_that_ignores_alarms_switches_them_off_for_itself_alone(projec
     assert group["alarmConfiguration"]["enabled"] is True
     operations.stop(project.aws, started.deployment_id)
     assert project.follow(started).kind is Kind.STOPPED
+
+
+def test_ctrl_c_before_the_deployment_says_what_it_leaves_behind(project: Project) -> None:
+    def press_ctrl_c(line: str) -> None:
+        if line.startswith("task definition "):
+            raise KeyboardInterrupt
+
+    reader = Reader(project.aws, find_target(project.aws, project.settings.names))
+    latest = reader.latest()
+    with pytest.raises(InterruptError, match="no deployment was started, production is untouched") as caught:
+        start(project.aws, project.settings, project.folder, "v3", say=press_ctrl_c)
+    pushed, registered = caught.value.result["done"]
+    assert re.fullmatch(r"image \S+@sha256:\w{64} was pushed", pushed)
+    assert re.fullmatch(r"task definition releasing-dev:\d+ was registered", registered)
+    assert reader.latest() == latest
 
 
 def test_when_nobody_attends_the_hook_fails_closed_at_its_lease(project: Project) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import stat
 import sys
 from collections.abc import Iterator, Mapping
@@ -196,6 +197,22 @@ def test_a_program_that_fails_is_told_with_its_last_words(shop: Shop) -> None:
         Docker(shop.environ, shop.said.append).run("FAILING")
 
 
+def test_ctrl_c_ends_a_build_that_nobody_waits_for_any_more(tmp_path: Path) -> None:
+    program = tmp_path / "slow-docker"
+    program.write_text("#!/bin/sh\necho $$\nexec sleep 60\n", encoding="utf-8")
+    program.chmod(0o755)
+    said: list[str] = []
+
+    def press_ctrl_c(line: str) -> None:
+        said.append(line)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Docker({"BGDEPLOY_DOCKER": str(program)}, press_ctrl_c).run("build", ".")
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(said[0]), 0)
+
+
 @pytest.mark.parametrize("version", ["v2", "1.4.0-rc1", "_x", "a" * 128])
 def test_a_tag_is_a_version(version: str) -> None:
     require_version(version)
@@ -207,7 +224,7 @@ def test_what_is_no_tag_is_no_version(version: str) -> None:
         require_version(version)
 
 
-NAMES = st.from_regex(r"[a-z]{1,3}(/[a-z]{4})?", fullmatch=True)
+NAMES = st.from_regex(r"([a-z]{1,3}/)?[a-z]{4}", fullmatch=True)  # no file is called like a folder
 
 
 def _write(folder: Path, files: Mapping[str, bytes]) -> Path:
