@@ -9,6 +9,10 @@ from typing import Any
 Step = str | int
 
 
+class Whole(dict[str, Any]):
+    """A mapping that is declared to its last key: what the actual one has beside it differs too."""
+
+
 @dataclass(frozen=True)
 class Difference:
     """One value that is not as it should be, and the way to it from the top."""
@@ -48,7 +52,7 @@ def _mapping(
 
 
 def _value(path: tuple[Step, ...], wanted: Any, actual: Any) -> Iterator[Difference]:
-    if isinstance(wanted, Mapping) and isinstance(actual, Mapping):
+    if isinstance(wanted, Mapping) and isinstance(actual, Mapping) and not isinstance(wanted, Whole):
         yield from _mapping(path, wanted, actual)
     elif (
         isinstance(wanted, (list, tuple)) and isinstance(actual, (list, tuple)) and len(wanted) == len(actual)
@@ -56,10 +60,17 @@ def _value(path: tuple[Step, ...], wanted: Any, actual: Any) -> Iterator[Differe
         for index, (left, right) in enumerate(zip(wanted, actual, strict=True)):
             yield from _value((*path, index), left, right)
     elif isinstance(wanted, (set, frozenset)):
-        if wanted != set(actual or ()):
+        if not _same_members(list(wanted), actual or ()):
             yield Difference(path, wanted, actual)
     elif type(wanted) is bool or type(actual) is bool:
         if wanted is not actual:  # 1 equals True, and is another answer
             yield Difference(path, wanted, actual)
     elif wanted != actual:
         yield Difference(path, wanted, actual)
+
+
+def _same_members(wanted: list[Any], actual: Any) -> bool:
+    if not isinstance(actual, (set, frozenset, list, tuple)):
+        return False
+    found = list(actual)  # which may hold what no set can
+    return all(each in found for each in wanted) and all(each in wanted for each in found)

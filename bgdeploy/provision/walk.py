@@ -6,6 +6,7 @@ resource is.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -37,18 +38,40 @@ def walk(
     waiting = {node: set(needed) & needs.keys() for node, needed in needs.items()}
     _refuse_circles(waiting)
     done: Walk[N, R] = Walk()
+    leaving, over = threading.Event(), threading.Event()
+
+    def conduct() -> None:
+        try:
+            _conduct(waiting, visit, done, leaving)
+        finally:
+            over.set()
+
+    # Ctrl-C comes to the main thread, at any moment: what it must not break in on happens in another.
+    conductor = threading.Thread(target=conduct, name="conductor")
+    try:
+        conductor.start()
+        over.wait()  # a join that was interrupted takes the thread for one that has ended
+    except KeyboardInterrupt:
+        done.interrupted = True
+        leaving.set()
+        interrupt()
+        if conductor.ident is not None:  # else it came before anything had begun
+            over.wait()
+    return done
+
+
+def _conduct(
+    waiting: dict[N, set[N]], visit: Callable[[N], R], done: Walk[N, R], leaving: threading.Event
+) -> None:
     running: dict[Future[R], N] = {}
     with ThreadPoolExecutor(max_workers=WORKERS, thread_name_prefix="walk") as pool:
-        try:
-            while _submit(pool, waiting, visit, running):
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    _take(running.pop(future), future, waiting, done)
-        except KeyboardInterrupt:
-            done.interrupted = True
-            interrupt()
-            for future in wait(running).done:
-                _take(running[future], future, waiting, done)
-    return done
+        while True:
+            if not leaving.is_set():
+                _submit(pool, waiting, visit, running)
+            if not running:
+                return
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                _take(running.pop(future), future, waiting, done)
 
 
 def _refuse_circles(waiting: Mapping[N, set[N]]) -> None:
@@ -62,12 +85,11 @@ def _refuse_circles(waiting: Mapping[N, set[N]]) -> None:
 
 def _submit(
     pool: ThreadPoolExecutor, waiting: dict[N, set[N]], visit: Callable[[N], R], running: dict[Future[R], N]
-) -> bool:
-    """Start what is ready, and tell whether anything runs."""
+) -> None:
+    """Start what is ready."""
     for node in [node for node, needed in waiting.items() if not needed]:
         del waiting[node]
         running[pool.submit(visit, node)] = node
-    return bool(running)
 
 
 def _take(node: N, future: Future[R], waiting: dict[N, set[N]], done: Walk[N, R]) -> None:
