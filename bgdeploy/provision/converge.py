@@ -7,9 +7,10 @@ than its longest chain of calls.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
-from bgdeploy.aws import Attrs, Aws, error_code, translated
+from bgdeploy.aws import STACK_TAG, Attrs, Aws, NotYetError, translated, wait_until
 from bgdeploy.errors import BgdeployError
 from bgdeploy.provision.decide import Adopted, change_of, removal_of
 from bgdeploy.provision.plan import Action, Change, Outcome, Plan, Progress, State
@@ -17,6 +18,7 @@ from bgdeploy.provision.resource import TAGS, Foreseen, Known, Look, Remains, Re
 from bgdeploy.provision.walk import Walk, walk
 
 Tell = Callable[[Progress], None]
+_SECONDS_UNTIL_SEEN = 15.0
 
 
 class RefusedError(BgdeployError):
@@ -153,15 +155,37 @@ def _create(aws: Aws, resource: Resource, known: Known) -> Attrs:
     try:
         return resource.create(aws, resource.desired(known))
     except ClientError as error:
-        if error_code(error) not in resource.taken:
+        if not any(words in str(error) for words in resource.taken):
             raise
-        actual = resource.find(Look(aws))
+        actual = _made_by_another(aws, resource)
         if actual is None:
-            raise
+            raise _taken(aws, resource, error) from error
     change = change_of(resource, actual, known)
     if change.action is Action.REFUSED:
         raise RefusedError(change.reason)
     return _carry_out(aws, resource, change, actual, known)
+
+
+def _made_by_another(aws: Aws, resource: Resource) -> Attrs | None:
+    """Find what somebody else made a moment ago: AWS may take some seconds to show it to everybody."""
+    found: list[Attrs] = []
+
+    def there() -> bool:
+        found.extend(filter(None, [resource.find(Look(aws))]))
+        return bool(found)
+
+    with suppress(NotYetError):
+        wait_until(aws, there, _SECONDS_UNTIL_SEEN)
+    return found[0] if found else None
+
+
+def _taken(aws: Aws, resource: Resource, error: Exception) -> RefusedError:
+    """Return the refusal for a name or place that is taken by something that our tags do not lead to."""
+    return RefusedError(
+        f"{_sentence(error)}; what is in the way of {resource.kind} {resource.name!r} does not carry the tag "
+        f"{STACK_TAG}={aws.stack}: it is not ours and is left alone",
+        "remove or rename it, or choose another app name",
+    )
 
 
 def _outcome(resources: Sequence[Resource], done: Walk[Resource, Progress], tell: Tell) -> Outcome:

@@ -84,7 +84,8 @@ class Resource:
     create_only: ClassVar[frozenset[str]] = frozenset()
     # Cannot carry tags: it belongs to whoever owns the resources it is part of.
     part_of_another: ClassVar[bool] = False
-    # AWS's codes for "there is one by that name already": another was faster, or a lost answer was asked for again.
+    # AWS's codes, or words where the code says too little, for "there is one by that name already": another was
+    # faster, or a lost answer was asked for again.
     taken: ClassVar[frozenset[str]] = frozenset()
 
     name: str

@@ -155,9 +155,7 @@ class Service(Resource):
     """The service, under the CODE_DEPLOY controller."""
 
     kind = "service"
-    taken = frozenset(
-        {"InvalidParameterException"}
-    )  # "Creation of service was not idempotent" (aws-facts 6.1)
+    taken = frozenset({"Creation of service was not idempotent"})  # aws-facts 6.1
     # CodeDeploy moves them with every deployment (aws-facts 6.2), and ECS refuses to change them any other way (6.3).
     create_only = frozenset({"taskDefinition", "loadBalancers", "networkConfiguration"})
     immutable = frozenset({"deploymentController"})
