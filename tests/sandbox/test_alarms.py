@@ -290,10 +290,7 @@ def test_an_alarm_that_cannot_be_is_refused(world: Place, changes: dict[str, Any
     assert world.client("cloudwatch").describe_alarms()["MetricAlarms"] == []
 
 
-def test_metric_math_and_composite_alarms_are_refused_by_name(world: Place) -> None:
-    alone = {"MetricName": None, "Namespace": None, "Period": None, "Statistic": None}
-    with refused("no metric math"):
-        put(world, Metrics=[{"Id": "e", "Expression": "1 + 1"}], **alone)
+def test_composite_alarms_are_refused_by_name(world: Place) -> None:
     with refused("no composite"):
         world.client("cloudwatch").put_composite_alarm(AlarmName="both", AlarmRule='ALARM("a")')
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
-from bgdeploy.sandbox.alarms.alarm import Alarm, check_alarm
+from bgdeploy.sandbox.alarms.alarm import Alarm, Watched, check_alarm
 from bgdeploy.sandbox.alarms.evaluate import Verdict, evaluate, evaluation_range
 from bgdeploy.sandbox.alarms.metric_operations import MetricOperations, page
 from bgdeploy.sandbox.alarms.metrics import Key, Metrics, Samples, key
@@ -82,15 +82,13 @@ class Alarms:
         AWS minute and a moment, the quick end of what AWS shows (aws-facts 9.3). Points that arrive late count from
         the next evaluation on.
         """
-        watched, rule = alarm.watched, alarm.rule
-        step = _step(watched.period)
+        period, rule = alarm.period, alarm.rule
+        step = _step(period)
         end = int(now.timestamp()) // step * step
         found = []
-        for age in range(1, evaluation_range(rule.periods, watched.period) + 1):
-            start = end - watched.period * age
-            samples = self._metrics.period(watched.metric, start, watched.period, watched.unit)
-            value = samples.statistic(watched.statistic) if samples else None
-            found.append((datetime.fromtimestamp(start, timezone.utc), value))
+        for age in range(1, evaluation_range(rule.periods, period) + 1):
+            start = end - period * age
+            found.append((datetime.fromtimestamp(start, timezone.utc), alarm.value(self._metrics, start)))
         verdict = evaluate(rule, found, alarm.state)
         if verdict.state != alarm.state:
             self._move(alarm, verdict.state, verdict.reason, _reason_data(alarm, verdict, now), now)
@@ -166,19 +164,21 @@ class Alarms:
         return {**page("MetricAlarms", found, params, 50), "CompositeAlarms": []}
 
     def _describe_for_metric(self, call: Call) -> dict[str, Any]:
+        """Return the alarms on a metric, without those on an expression that it is part of."""
         params = call.params
         wanted = key(call.region, params["Namespace"], params["MetricName"], params.get("Dimensions", []))
         statistic = params.get("Statistic") or params.get("ExtendedStatistic")
-        return {
-            "MetricAlarms": [
-                alarm.described()
-                for alarm in self._of(call.region)
-                if alarm.watched.metric == wanted
-                and alarm.watched.statistic == (statistic or alarm.watched.statistic)
-                and alarm.watched.period == params.get("Period", alarm.watched.period)
-                and alarm.watched.unit == params.get("Unit", alarm.watched.unit)
-            ]
-        }
+
+        def on_it(watched: Watched | None) -> bool:
+            return (
+                watched is not None
+                and watched.metric == wanted
+                and watched.statistic == (statistic or watched.statistic)
+                and watched.period == params.get("Period", watched.period)
+                and watched.unit == params.get("Unit", watched.unit)
+            )
+
+        return {"MetricAlarms": [each.described() for each in self._of(call.region) if on_it(each.watched)]}
 
     def _of(self, region: str) -> list[Alarm]:
         return [alarm for (where, _name), alarm in sorted(self._alarms.items()) if where == region]
@@ -263,7 +263,7 @@ def _step(period: int) -> int:
 
 
 def _turn(alarm: Alarm, now: datetime) -> int:
-    return int(now.timestamp()) // _step(alarm.watched.period)
+    return int(now.timestamp()) // _step(alarm.period)
 
 
 def _acts(alarm: Alarm, prefix: str) -> bool:
@@ -282,9 +282,9 @@ def _reason_data(alarm: Alarm, verdict: Verdict, now: datetime) -> str:
         "version": "1.0",
         "queryDate": _stamp(now),
         **({"startDate": _stamp(verdict.points[-1][0])} if verdict.points else {}),
-        **({"unit": watched.unit} if watched.unit else {}),
-        "statistic": watched.statistic,
-        "period": watched.period,
+        **({"unit": watched.unit} if watched and watched.unit else {}),
+        **({"statistic": watched.statistic} if watched else {}),
+        "period": alarm.period,
         "recentDatapoints": [value for _, value in reversed(verdict.points)],
         "threshold": alarm.rule.threshold,
         "evaluatedDatapoints": [{"timestamp": _stamp(at), "value": value} for at, value in verdict.points],
