@@ -20,16 +20,17 @@ from bgdeploy.errors import BgdeployError, Exit, InterruptError, UsageError
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run one command and end the process with its exit status."""
-    sys.exit(run(sys.argv[1:] if argv is None else argv, Invocation()))
+    invocation = Invocation()
+    invocation.interrupts.install()
+    sys.exit(run(sys.argv[1:] if argv is None else argv, invocation))
 
 
 def run(argv: Sequence[str], invocation: Invocation) -> int:
     """Run one command, print what it returns or how it failed, and return its exit status."""
-    with invocation.interrupts:
-        try:
-            return _run(argv, invocation)
-        except KeyboardInterrupt:  # while click or an error had the word
-            return int(Exit.INTERRUPTED)
+    try:
+        return _run(argv, invocation)
+    except KeyboardInterrupt:  # while click or an error had the word
+        return int(Exit.INTERRUPTED)
 
 
 def _run(argv: Sequence[str], invocation: Invocation) -> int:

@@ -4,31 +4,27 @@ from __future__ import annotations
 
 import signal
 import threading
-from types import TracebackType
 from typing import Any
 
 
 class Interrupts:
-    """Decides what becomes of Ctrl-C from entry to exit. Until told otherwise each one raises KeyboardInterrupt."""
+    """Decides what becomes of Ctrl-C once it is installed. Until told otherwise each one raises KeyboardInterrupt."""
 
     def __init__(self) -> None:
         self._before: Any = None
         self._single = False
         self._held = False
         self._waiting = False
-        self._over = False
 
-    def __enter__(self) -> Interrupts:
-        self._single = self._held = self._waiting = self._over = False
+    def install(self) -> None:
+        """Take Ctrl-C over, for as long as the process lasts or until `restore`."""
         # Where Ctrl-C is ignored (nohup, a job in the background) or somebody else handles it, it stays theirs.
         ours = threading.current_thread() is threading.main_thread()
         if ours and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             self._before = signal.signal(signal.SIGINT, self._came)
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def restore(self) -> None:
+        """Give Ctrl-C back to whom it was taken from."""
         if self._before is not None:
             signal.signal(signal.SIGINT, self._before)
             self._before = None
@@ -54,11 +50,10 @@ class Interrupts:
 
     def end(self) -> None:
         """Let no Ctrl-C come any more: the little that is left to do is done in a moment."""
-        self._over = True
+        if self._before is not None:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # so that Python's own end is left alone too
 
     def _came(self, *_: object) -> None:
-        if self._over:
-            return
         if self._held and not self._waiting:
             self._waiting = True
             return
@@ -66,5 +61,6 @@ class Interrupts:
 
     def _raise(self) -> None:
         self._waiting = False
-        self._over = self._single
+        if self._single:
+            self.end()
         raise KeyboardInterrupt

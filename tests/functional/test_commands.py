@@ -259,7 +259,10 @@ def test_ctrl_c_between_the_start_and_the_following_loses_nothing(
 ) -> None:
     for name, value in shop.environ.items():
         monkeypatch.setenv(name, value)
-    status = run(shop.argv("release", "v1")[len(_PROGRAM) :], Interrupted())
+    invocation = Interrupted()
+    invocation.interrupts.install()
+    status = run(shop.argv("release", "v1")[len(_PROGRAM) :], invocation)
+    invocation.interrupts.restore()
     assert status == 130
     attached = shop.type(last_line(capsys.readouterr().out))
     assert attached.returncode == 0, attached.stderr

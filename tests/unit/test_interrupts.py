@@ -18,8 +18,10 @@ def press() -> None:
 @pytest.fixture
 def interrupts() -> Iterator[Interrupts]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    with Interrupts() as entered:
-        yield entered
+    installed = Interrupts()
+    installed.install()
+    yield installed
+    installed.restore()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     signal.signal(signal.SIGINT, before)
 
@@ -60,8 +62,8 @@ def test_none_comes_any_more_at_the_end(interrupts: Interrupts) -> None:
 def test_a_signal_that_is_ignored_stays_ignored() -> None:
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        with Interrupts():
-            press()
-            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        Interrupts().install()
+        press()
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)
