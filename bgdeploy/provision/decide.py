@@ -14,6 +14,10 @@ Adopted = Collection[str]  # the addresses of what is to be taken over although 
 
 def change_of(resource: Resource, actual: Attrs | None, known: Known, adopted: Adopted = ()) -> Change:
     """Return what provision is to do with a resource."""
+    if resource.external and actual is None:
+        return Change(resource.address, resource.name, Action.REFUSED, reason=resource.missing())
+    if resource.external:
+        return Change(resource.address, resource.name, Action.NOOP)
     if actual is None:
         return Change(resource.address, resource.name, Action.CREATE)
     action = Action.UPDATE
@@ -33,7 +37,7 @@ def removal_of(
     resource: Resource, actual: Attrs | None, aws: Aws, found: Mapping[Resource, Attrs | None]
 ) -> Change:
     """Return what teardown is to do with a resource."""
-    if actual is None:
+    if actual is None or resource.external:
         return Change(resource.address, resource.name, Action.NOOP)
     if _ours(resource, actual, aws, found):
         return Change(resource.address, resource.name, Action.DELETE)

@@ -84,6 +84,8 @@ class Resource:
     create_only: ClassVar[frozenset[str]] = frozenset()
     # Cannot carry tags: it belongs to whoever owns the resources it is part of.
     part_of_another: ClassVar[bool] = False
+    # Somebody else's, that the stack uses: it must be there, and is never made, changed or removed.
+    external: ClassVar[bool] = False
     # AWS's codes, or words where the code says too little, for "there is one by that name already": another was
     # faster, or a lost answer was asked for again.
     taken: ClassVar[frozenset[str]] = frozenset()
@@ -130,6 +132,10 @@ class Resource:
     def forgotten(self, look: Look, declared: Collection[Resource]) -> list[Remains]:
         """Return what is ours, belongs to this resource's like, and is not what any of `declared` stands for."""
         return []
+
+    def missing(self) -> str:
+        """Return what there is to tell when it is external and not there: a sentence with a way out."""
+        return f"{self.kind} {self.name!r} does not exist, and is not the stack's to make: correct the config"
 
     def tags(self, aws: Aws) -> Mapping[str, str]:
         """Return the tags it is made with."""
