@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta, Struct, field
 
@@ -16,12 +16,14 @@ _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 class Duration(int):
     """Whole seconds, written `90s`, `5m`, `1h30m` or `14d`."""
 
+    form: ClassVar[str] = "a duration such as 90s, 5m or 1h30m"
+
     @classmethod
     def parse(cls, text: str) -> Duration:
         """Return the duration that `text` writes. Raises ValueError for anything else."""
         match = _DURATION.fullmatch(text.strip())
         if not match or not any(match.groups()):
-            raise ValueError(f"a duration such as 90s, 5m or 1h30m, not {text!r}")
+            raise ValueError(f"{cls.form}, not {text!r}")
         return cls(sum(int(n or 0) * unit for n, unit in zip(match.groups(), _UNITS.values(), strict=True)))
 
     @staticmethod
@@ -40,6 +42,48 @@ class Duration(int):
     def minutes(self) -> int:
         """Whole minutes, for the parts of AWS that count in them."""
         return int(self) // 60
+
+
+class Percent(float):
+    """A share, written `1%` or `0.5%`."""
+
+    form: ClassVar[str] = "a percentage such as 1% or 0.5%"
+
+    @classmethod
+    def parse(cls, text: str) -> Percent:
+        """Return the percentage that `text` writes. Raises ValueError for anything else."""
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)%", text.strip())
+        if not match:
+            raise ValueError(f"{cls.form}, not {text!r}")
+        return cls(match[1])
+
+    @staticmethod
+    def pattern() -> str:
+        return r"^\d+(\.\d+)?%$"
+
+    def __str__(self) -> str:
+        return f"{float(self):g}%"
+
+
+class Latency(float):
+    """Seconds and parts of them, written `500ms`, `2s` or `1.5s`."""
+
+    form: ClassVar[str] = "a time such as 500ms, 2s or 1.5s"
+
+    @classmethod
+    def parse(cls, text: str) -> Latency:
+        """Return the time that `text` writes. Raises ValueError for anything else."""
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s)", text.strip())
+        if not match:
+            raise ValueError(f"{cls.form}, not {text!r}")
+        return cls(float(match[1]) / (1000 if match[2] == "ms" else 1))
+
+    @staticmethod
+    def pattern() -> str:
+        return r"^\d+(\.\d+)?(ms|s)$"
+
+    def __str__(self) -> str:
+        return f"{float(self):g}s" if self >= 1 else f"{float(self) * 1000:g}ms"
 
 
 def lasting(text: str) -> Any:
@@ -88,16 +132,91 @@ class LoadBalancer(Base, frozen=True):
     deregistration_delay: Duration = lasting("30s")
 
 
-class Container(Base, frozen=True):
+class ContainerHealth(Base, frozen=True):
+    """How ECS itself asks a container whether it is well."""
+
+    command: str | tuple[str, ...]  # a line for the container's shell, or a program and its arguments
+    interval: Duration = lasting("30s")
+    timeout: Duration = lasting("5s")
+    retries: Annotated[int, Meta(ge=1, le=10)] = 3
+    start_period: Duration = lasting("0s")  # in which failures do not count
+
+
+Condition = Literal["start", "complete", "success", "healthy"]
+
+
+class Process(Base, frozen=True):
+    """What is said of any container."""
+
+    environment: dict[str, str] = {}
+    secrets: dict[str, str] = {}  # name → where its value is kept: an ARN, or the name of a parameter
+    command: tuple[str, ...] = ()  # instead of the image's
+    entrypoint: tuple[str, ...] = ()
+    user: str | None = None
+    health_check: ContainerHealth | None = None
+    stop_timeout: Duration | None = None  # between SIGTERM and SIGKILL
+    read_only: bool = False  # its root file system
+    depends_on: dict[str, Condition] = {}  # which container must have come how far before this one starts
+
+
+class Container(Process, frozen=True):
+    """The container that traffic goes to, and the size of the task it runs in."""
+
     name: Name = "web"
     port: Port = 80
-    cpu: Literal[256, 512, 1024, 2048, 4096] = 256
-    memory: int = 512
-    environment: dict[str, str] = {}
+    cpu: Literal[256, 512, 1024, 2048, 4096, 8192, 16384] = 256
+    memory: int = 512  # MiB
+    architecture: Literal["x86_64", "arm64"] = "x86_64"
+    ephemeral_storage: Annotated[int, Meta(ge=21, le=200)] | None = None  # GiB
+
+
+class Sidecar(Process, frozen=True, kw_only=True):
+    """A container beside it, in the same task."""
+
+    name: Name
+    image: str
+    essential: bool = True  # the task ends when it does
+    ports: tuple[Port, ...] = ()
+
+
+class Statement(Base, frozen=True):
+    """What a role may do beside what bgdeploy grants it."""
+
+    actions: tuple[str, ...]
+    resources: tuple[str, ...]
+
+
+class TaskRole(Base, frozen=True):
+    """What the application may do in AWS: nothing, unless it says so here."""
+
+    policies: tuple[str, ...] = ()  # ARNs of managed policies
+    statements: tuple[Statement, ...] = ()
+
+
+class ExecutionRole(Base, frozen=True):
+    """What ECS needs beside image, log and secrets to start a task."""
+
+    kms_keys: tuple[str, ...] = ()  # ARNs of the customer managed keys that the secrets are encrypted with
+
+
+class Scale(Base, frozen=True):
+    """Auto scaling by target tracking: the number of tasks that keeps each of these at its target."""
+
+    min: Annotated[int, Meta(ge=1, le=1000)]
+    max: Annotated[int, Meta(ge=1, le=1000)]
+    cpu: Annotated[int, Meta(ge=1, le=100)] | None = None  # percent, on average over all tasks
+    memory: Annotated[int, Meta(ge=1, le=100)] | None = None
+    requests_per_target: Annotated[int, Meta(ge=1)] | None = None  # in a minute
+    scale_in_cooldown: Duration = lasting("5m")
+    scale_out_cooldown: Duration = lasting("1m")
 
 
 class Service(Base, frozen=True):
-    tasks: Annotated[int, Meta(ge=1, le=1000)] = 1
+    tasks: Annotated[int, Meta(ge=1, le=1000)] = 1  # with `scale`: to begin with
+    scale: Scale | None = None
+    exec: bool = False  # `aws ecs execute-command` into running tasks
+    health_check_grace: Duration = lasting("60s")  # in which a new task may fail the load balancer's checks
+    platform_version: Annotated[str, Meta(pattern=r"^(LATEST|\d+\.\d+\.\d+)$")] = "LATEST"
 
 
 class Build(Base, frozen=True):
@@ -133,14 +252,53 @@ class Check(Base, frozen=True):
     within: Duration = lasting("30s")  # ask again until it passes, for at most this long
 
 
-class Alarm(Base, frozen=True):
-    """A CloudWatch alarm on lines of the application's log."""
+class TargetErrors(Base, frozen=True):
+    """Answers with a status of 500 or more, of the tasks of both colours together: a share of all, or a number."""
 
-    name: Name
-    log_filter: str
-    threshold: Annotated[float, Meta(ge=0)] = 1
+    rate: Percent | None = None
+    count: Annotated[int, Meta(ge=1)] | None = None
+
+
+class SlowAnswers(Base, frozen=True):
+    """A percentile of the time that the tasks of a colour take to answer, the slower colour's."""
+
+    above: Latency
+
+
+class SlowPercentile(SlowAnswers, frozen=True):
+    percentile: Annotated[float, Meta(gt=0, lt=100)]
+
+
+class UnhealthyHosts(Base, frozen=True):
+    """Tasks of both colours together that fail the load balancer's health check at the same time."""
+
+    count: Annotated[int, Meta(ge=1)] = 1
+
+
+class Alarm(Base, frozen=True):
+    """A CloudWatch alarm that rolls a release back: on one of the things below, or one that exists already."""
+
+    name: Name | None = None
+    log_filter: str | None = None  # a pattern of CloudWatch Logs: counts the lines of the log that match
+    target_5xx: TargetErrors | None = None
+    latency_p90: SlowAnswers | None = None
+    latency_p95: SlowAnswers | None = None
+    latency_p99: SlowAnswers | None = None
+    latency: SlowPercentile | None = None  # for any other percentile
+    unhealthy_hosts: UnhealthyHosts | None = None
+    existing: str | None = None  # the name of an alarm that is not ours: watched, never changed
+    threshold: Annotated[float, Meta(ge=0)] | None = None  # of log_filter: so many lines a period are too many
     period: Duration = lasting("1m")
     evaluation_periods: Annotated[int, Meta(ge=1)] = 1
+    datapoints: Annotated[int, Meta(ge=1)] | None = None  # so many of them must be bad; all, unless it is said
+    missing_data: Literal["good", "bad", "ignore", "missing"] = "good"
+
+    @property
+    def slow(self) -> SlowPercentile | None:
+        """Whichever of the keys for a percentile is written."""
+        known = {90: self.latency_p90, 95: self.latency_p95, 99: self.latency_p99}
+        found = (SlowPercentile(percentile=p, above=one.above) for p, one in known.items() if one)
+        return self.latency or next(found, None)
 
 
 class Logs(Base, frozen=True):
@@ -153,7 +311,10 @@ class Config(Base, frozen=True):
     network: Network = field(default_factory=Network)
     load_balancer: LoadBalancer = field(default_factory=LoadBalancer)
     container: Container = field(default_factory=Container)
+    sidecars: tuple[Sidecar, ...] = ()
     service: Service = field(default_factory=Service)
+    task_role: TaskRole = field(default_factory=TaskRole)
+    execution_role: ExecutionRole = field(default_factory=ExecutionRole)
     build: Build = field(default_factory=Build)
     deployment: Deployment = field(default_factory=Deployment)
     hook: Hook = field(default_factory=Hook)

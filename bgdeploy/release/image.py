@@ -23,7 +23,7 @@ _ECR = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/(?P<repository>[^:@]+)"
     r"(?::(?P<tag>[^@]+))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
 )
-_PLATFORM = "linux/amd64"  # what Fargate runs unless a task definition says otherwise
+_PLATFORMS = {"x86_64": "linux/amd64", "arm64": "linux/arm64"}  # as Docker calls Fargate's architectures
 _UNSEEN = {".git", "__pycache__", ".DS_Store"}
 
 Say = Callable[[str], None]
@@ -202,7 +202,8 @@ class Images:
         reference = f"{uri}:{version}"
         arguments = ("--build-arg", f"VERSION={version}", "--label", f"bgdeploy.context={built}")
         docker = Docker(self.environ, self.say)
-        docker.run("build", "--platform", _PLATFORM, *arguments, "-t", reference, str(context))
+        platform = _PLATFORMS[self.settings.config.container.architecture]
+        docker.run("build", "--platform", platform, *arguments, "-t", reference, str(context))
         docker.login(*self._login())
         docker.run("push", reference)
 

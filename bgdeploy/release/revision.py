@@ -8,8 +8,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bgdeploy import definition
 from bgdeploy.aws import Attrs, Aws, tag_list, tag_map
 from bgdeploy.config import Settings
+from bgdeploy.definition import Place
 from bgdeploy.release.image import Image
 from bgdeploy.release.sides import VERSION_TAG
 
@@ -18,51 +20,15 @@ _ADDRESS = "task-definition"
 _LOOK_BACK = 10  # revisions of the family that are compared; older ones are registered anew
 
 
-@dataclass(frozen=True)
-class Place:
-    """What an account adds to a task definition."""
-
-    region: str
-    execution_role: str  # ARNs
-    task_role: str
-
-    @classmethod
-    def of(cls, aws: Aws, settings: Settings) -> Place:
-        """Return where the stack's tasks run."""
-        execution, task = (
-            aws.arn("iam", f"role/{settings.names.role(use)}") for use in ("execution", "task")
-        )
-        return cls(aws.region, execution, task)
+def place(aws: Aws, settings: Settings) -> Place:
+    """Return where the stack's tasks run."""
+    execution, task = (aws.arn("iam", f"role/{settings.names.role(use)}") for use in ("execution", "task"))
+    return Place(aws.region, execution, task)
 
 
 def build(settings: Settings, place: Place, image: Image, version: str) -> Attrs:
     """Return the task definition of `version` as RegisterTaskDefinition wants it, without tags."""
-    container = settings.config.container
-    logs = {
-        "awslogs-group": settings.names.log_group,
-        "awslogs-region": place.region,
-        "awslogs-stream-prefix": version,
-    }
-    main = {
-        "name": container.name,
-        "image": image.reference,
-        "essential": True,
-        "portMappings": [{"containerPort": container.port, "protocol": "tcp"}],
-        "environment": [
-            {"name": key, "value": container.environment[key]} for key in sorted(container.environment)
-        ],
-        "logConfiguration": {"logDriver": "awslogs", "options": logs},
-    }
-    return {
-        "family": settings.names.plain,
-        "networkMode": "awsvpc",
-        "requiresCompatibilities": ["FARGATE"],
-        "cpu": str(container.cpu),
-        "memory": str(container.memory),
-        "executionRoleArn": place.execution_role,
-        "taskRoleArn": place.task_role,
-        "containerDefinitions": [main],
-    }
+    return definition.build(settings, place, image.reference, version)
 
 
 def content_hash(content: Attrs, version: str) -> str:

@@ -105,7 +105,7 @@ def _prepare(
     image = _image(aws, settings, project, asked, say)
     if image.source == "built":
         done.append(f"image {image.reference} was pushed")
-    content = revision.build(settings, revision.Place.of(aws, settings), image, asked.version)
+    content = revision.build(settings, revision.place(aws, settings), image, asked.version)
     registered = revision.register(aws, content, asked.version, image.context)
     if registered.fresh:
         done.append(f"task definition {registered.name} was registered")

@@ -57,7 +57,7 @@ def test_a_list_in_the_environments_file_replaces_the_bases(tmp_path: Path) -> N
 def test_all_problems_are_told_at_once_with_their_lines(tmp_path: Path) -> None:
     base = "app: shop\ncontainer:\n  cpu: 300\n  port: eighty\ndeployment:\n  keep_blu: 5m\n"
     assert problems(tmp_path, base) == [
-        "config/base.yaml:3: container.cpu: must be one of 256, 512, 1024, 2048, 4096, not 300",
+        "config/base.yaml:3: container.cpu: must be one of 256, 512, 1024, 2048, 4096, 8192, 16384, not 300",
         "config/base.yaml:4: container.port: must be a whole number, not 'eighty'",
         "config/base.yaml:6: deployment.keep_blu: is no known key; did you mean keep_blue?",
     ]

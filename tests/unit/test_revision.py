@@ -11,8 +11,9 @@ from moto import mock_aws
 from bgdeploy.aws import Attrs, Aws, tag_map
 from bgdeploy.clock import SystemClock
 from bgdeploy.config import Config, Container, Settings
+from bgdeploy.definition import Place
 from bgdeploy.release.image import Image
-from bgdeploy.release.revision import Place, build, register, says
+from bgdeploy.release.revision import build, place, register, says
 
 IMAGE = Image(
     "123456789012.dkr.ecr.us-east-1.amazonaws.com/shop-dev@sha256:" + "a" * 64, "sha256:a", "ecr", "c0ffee"
@@ -69,7 +70,7 @@ def test_it_says_what_the_config_declares() -> None:
 
 
 def test_the_roles_are_the_stacks_own(aws: Aws) -> None:
-    assert Place.of(aws, _settings()).execution_role == f"arn:aws:iam::{aws.account}:role/shop-dev-execution"
+    assert place(aws, _settings()).execution_role == f"arn:aws:iam::{aws.account}:role/shop-dev-execution"
 
 
 def test_a_revision_carries_whose_it_is_and_what_it_is(aws: Aws) -> None:
