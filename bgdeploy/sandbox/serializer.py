@@ -30,6 +30,8 @@ def answer(request: Request, call: Call, result: Mapping[str, Any]) -> Answer:
         return _rest_answer(request.protocol, operation, result)
     if request.protocol == "json":
         return _json_answer(operation, result)
+    if request.protocol == "ec2":
+        return _ec2_answer(operation, result)
     return _query_answer(operation, result)
 
 
@@ -38,6 +40,16 @@ def _json_answer(operation: OperationModel, result: Mapping[str, Any]) -> Answer
     plain = _to_json(result, shape) if shape is not None else {}
     version = operation.service_model.metadata.get("jsonVersion", "1.1")
     return Answer(200, json.dumps(plain).encode(), {"Content-Type": f"application/x-amz-json-{version}"})
+
+
+def _ec2_answer(operation: OperationModel, result: Mapping[str, Any]) -> Answer:
+    shape, name = operation.output_shape, operation.name
+    inner = _to_xml(result, shape) if shape is not None else ""
+    namespace = f"http://ec2.amazonaws.com/doc/{operation.service_model.api_version}/"
+    body = (
+        f'<{name}Response xmlns="{namespace}"><requestId>{uuid.uuid4()}</requestId>{inner}</{name}Response>'
+    )
+    return Answer(200, body.encode(), {"Content-Type": "text/xml"})
 
 
 def _query_answer(operation: OperationModel, result: Mapping[str, Any]) -> Answer:
@@ -150,12 +162,18 @@ _TYPES: dict[str, tuple[type, ...]] = {
 }
 
 
+# AWS itself does not keep to its model here: a VPC endpoint is "available", where the model says "Available".
+_ALSO_IN_LOWER_CASE = {"State"}
+
+
 def _checked(value: Any, shape: Shape) -> Any:
     if not isinstance(value, _TYPES[shape.type_name]) or (
         isinstance(value, bool) and shape.type_name != "boolean"
     ):
         raise ValueError(f"{shape.name} is a {shape.type_name}, not {value!r}")
-    choices = shape.metadata.get("enum")
+    choices = list(shape.metadata.get("enum", ()))
+    if shape.name in _ALSO_IN_LOWER_CASE:
+        choices += map(str.lower, choices)
     if choices and value not in choices:
         raise ValueError(f"{shape.name} is one of {', '.join(choices)}, not {value!r}")
     return value

@@ -20,7 +20,7 @@ from bgdeploy.sandbox.wire import Request
 from bgdeploy.sandbox.world import Call, RefusedError
 from tests.sandbox.shapes import values
 
-_PROTOCOLS = {"elbv2": "query", "cloudwatch": "json"}
+_PROTOCOLS = {"elbv2": "query", "cloudwatch": "json", "ec2": "ec2"}
 _SIGNED_AS = {"elbv2": "elasticloadbalancing", "cloudwatch": "monitoring"}
 _READ = [
     ("codedeploy", "CreateDeploymentGroup"),
@@ -31,6 +31,9 @@ _READ = [
     ("elbv2", "CreateListener"),
     ("elbv2", "RegisterTargets"),
     ("elbv2", "ModifyTargetGroup"),
+    ("ec2", "CreateNatGateway"),
+    ("ec2", "CreateVpcEndpoint"),
+    ("ec2", "DescribeNetworkInterfaces"),
 ]
 _WRITTEN = [
     ("codedeploy", "GetDeployment"),
@@ -41,6 +44,9 @@ _WRITTEN = [
     ("elbv2", "DescribeTargetHealth"),
     ("elbv2", "DescribeTargetGroups"),
     ("elbv2", "CreateRule"),
+    ("ec2", "CreateNatGateway"),
+    ("ec2", "DescribeVpcEndpoints"),
+    ("ec2", "DeleteVpcEndpoints"),
 ]
 _few = settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 
