@@ -287,10 +287,10 @@ class Alarm(Base, frozen=True):
     latency: SlowPercentile | None = None  # for any other percentile
     unhealthy_hosts: UnhealthyHosts | None = None
     existing: str | None = None  # the name of an alarm that is not ours: watched, never changed
-    threshold: Annotated[float, Meta(ge=0)] | None = None  # of log_filter: so many lines a period are too many
+    threshold: Annotated[float, Meta(ge=0)] | None = None  # of log_filter, in lines a period
     period: Duration = lasting("1m")
     evaluation_periods: Annotated[int, Meta(ge=1)] = 1
-    datapoints: Annotated[int, Meta(ge=1)] | None = None  # so many of them must be bad; all, unless it is said
+    datapoints: Annotated[int, Meta(ge=1)] | None = None  # that must be bad; none: all periods
     missing_data: Literal["good", "bad", "ignore", "missing"] = "good"
 
     @property

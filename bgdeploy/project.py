@@ -17,11 +17,13 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 import msgspec
 import yaml
 
-from bgdeploy.config import Config, Duration, Settings
+from bgdeploy.config import Config, Duration, Latency, Percent, Settings
 from bgdeploy.errors import UsageError
 from bgdeploy.rules import broken_rules
 
 KeyPath = tuple["str | int", ...]
+# The types of which a value is written in a form of their own.
+_WRITTEN: tuple[type[Duration | Percent | Latency], ...] = (Duration, Percent, Latency)
 # msgspec's words for what it expected, said in ours.
 _PLAINLY = {
     "`int`": "a whole number",
@@ -30,7 +32,13 @@ _PLAINLY = {
     "`array`": "a list",
     "`object`": "a mapping",
     "`bool`": "true or false",
+    "`str | object`": "text, or a mapping of tags",
+    "`array | object`": "a list of ids, or a mapping of tags",
+    "`object | array`": "a list of ids, or a mapping of tags",
     "text matching regex '^/'": "a path that begins with /",
+    r"text matching regex '^arn:[\\w-]+:(acm|iam):'": "a certificate's ARN, arn:aws:acm:…",
+    r"text matching regex ':loadbalancer/app/[\\w-]+/\\w+$'": "the ARN of an application load balancer",
+    "text matching regex '^[a-z0-9][a-z0-9.-]*$'": "a host's name in lower case",
     "text matching regex '^[a-z][a-z0-9-]*$'": "lower-case letters, digits and hyphens, a letter first",
 }
 _VARIABLE = re.compile(r"\$\{env:(\w+)(?::-([^}]*))?\}")
@@ -93,8 +101,12 @@ def load(project: Path, env: str, environ: Mapping[str, str] | None = None) -> S
     for name in ("base.yaml", f"{env}.yaml"):
         _lay_over(document, _read(folder / name, project, variables))
     config = _Checker(document).check()
+    # Where a value was refused its default stands, and of a whole with such a part no rule says anything true.
+    refused = tuple(problem.path for problem in document.problems)
     document.problems += [
-        Problem(document.where(path), _dotted(path), text) for path, text in broken_rules(config, env)
+        Problem(document.where(path), _dotted(path), text)
+        for path, text in broken_rules(config, env)
+        if not any(known.startswith((f"{_dotted(path)}.", f"{_dotted(path)}[")) for known in refused)
     ]
     if document.problems:
         raise ConfigError(document.problems)
@@ -229,6 +241,9 @@ class _Checker:
 
     def _value(self, kind: Any, value: Any, path: KeyPath) -> Any:
         plain = get_args(kind)[0] if get_origin(kind) is Annotated else kind
+        mapping = _mapping_of(plain)
+        if mapping:
+            return None if value is None else self._struct(mapping, value, path)
         if isinstance(plain, type) and issubclass(plain, msgspec.Struct):
             return self._struct(plain, value, path)
         if get_origin(plain) is tuple and isinstance(value, list):
@@ -237,8 +252,9 @@ class _Checker:
         if get_origin(plain) is dict and isinstance(value, dict):
             pairs = {key: self._value(get_args(plain)[1], item, (*path, key)) for key, item in value.items()}
             return _WRONG if _WRONG in pairs.values() else pairs
-        if _is_duration(plain):
-            return self._duration(plain, value, path)
+        written = next((each for each in _WRITTEN if each is plain or each in _several(plain)), None)
+        if written is not None:
+            return self._written(written, value, path, optional=written is not plain)
         return self._leaf(kind, value, path)
 
     def _struct(self, kind: type[msgspec.Struct], value: Any, path: KeyPath) -> Any:
@@ -264,27 +280,37 @@ class _Checker:
         given = {name: item for name, item in found.items() if item is not _WRONG}
         return kind(**given) if all(f.name in given for f in required) else _WRONG
 
-    def _duration(self, kind: Any, value: Any, path: KeyPath) -> Any:
-        if kind is not Duration and value in (None, "none"):
+    def _written(
+        self, kind: type[Duration | Percent | Latency], value: Any, path: KeyPath, *, optional: bool
+    ) -> Any:
+        if optional and value in (None, "none"):
             return None
         try:
-            return Duration.parse(value if isinstance(value, str) else f"!{value}")
+            return kind.parse(value if isinstance(value, str) else f"!{value}")
         except ValueError:
-            return self._problem(path, f"must be a duration such as 90s, 5m or 1h30m, not {_shown(value)}")
+            return self._problem(path, f"must be {kind.form}, not {_shown(value)}")
 
     def _leaf(self, kind: Any, value: Any, path: KeyPath) -> Any:
         try:
             return msgspec.convert(value, kind)
         except msgspec.ValidationError as error:
-            return self._problem(path, _expectation(kind, value, str(error)))
+            shown: Any = "(not shown)" if "secrets" in path else value
+            return self._problem(path, _expectation(kind, shown, str(error)))
 
     def _problem(self, path: KeyPath, text: str) -> _Wrong:
         self.document.problems.append(Problem(self.document.where(path), _dotted(path), text))
         return _WRONG
 
 
-def _is_duration(kind: Any) -> bool:
-    return kind is Duration or (get_origin(kind) in (Union, UnionType) and Duration in get_args(kind))
+def _mapping_of(kind: Any) -> type[msgspec.Struct] | None:
+    """Return the mapping that a value may be beside null, None where it may be none."""
+    found = (one for one in _several(kind) if isinstance(one, type) and issubclass(one, msgspec.Struct))
+    return next(found, None)
+
+
+def _several(kind: Any) -> tuple[Any, ...]:
+    """Return the types of `A | B`, nothing of any other type."""
+    return get_args(kind) if get_origin(kind) in (Union, UnionType) else ()
 
 
 def _expectation(kind: Any, value: Any, said: str) -> str:

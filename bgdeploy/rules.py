@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
+from bgdeploy.alarmrules import broken_alarm_rules
 from bgdeploy.config import Check, Config, Duration
 from bgdeploy.names import LONGEST_STACK_NAME, Names
 from bgdeploy.strategy import strategy_problem
@@ -46,7 +47,6 @@ _RETENTION = (
     3288,
     3653,
 )
-_MOST_ALARMS = 10  # of one deployment group (aws-facts 4.1)
 _LONGEST_WAIT = Duration(2 * 86400)  # before blue is removed: 2880 minutes (aws-facts 2.2)
 _LONGEST_LEASE = Duration(14 * 60)  # a Lambda function lives 15 minutes at most, and needs some to answer
 _LONGEST_APPROVAL = Duration(5 * 86400)  # 120 hours between install and shift (aws-facts 2.2)
@@ -59,7 +59,7 @@ def broken_rules(config: Config, env: str) -> Iterator[Broken]:
     yield from _sizes(config)
     yield from _deployment(config)
     yield from _checks(config.checks)
-    yield from _alarms(config)
+    yield from broken_alarm_rules(config, Names(f"{config.app}-{env}"))
 
 
 def _names(config: Config, env: str) -> Iterator[Broken]:
@@ -142,19 +142,6 @@ def _checks(checks: tuple[Check, ...]) -> Iterator[Broken]:
                 re.compile(check.matches.replace("{version}", "v1"))
             except re.error as error:
                 yield ("checks", index, "matches"), f"is no regular expression: {error}"
-
-
-def _alarms(config: Config) -> Iterator[Broken]:
-    if len(config.alarms) > _MOST_ALARMS:
-        yield ("alarms",), f"a deployment group watches at most {_MOST_ALARMS} alarms"
-    for name in _twice(alarm.name for alarm in config.alarms):
-        yield ("alarms",), f"two alarms are called {name!r}"
-    for index, alarm in enumerate(config.alarms):
-        if alarm.period % 60 or not alarm.period:
-            yield (
-                ("alarms", index, "period"),
-                "must be whole minutes: a log filter's metric has one value a minute",
-            )
 
 
 def _cidr(text: str) -> ipaddress.IPv4Network | None:

@@ -47,11 +47,12 @@ def schema() -> Result:
     """Print the JSON Schema of the config files."""
     import msgspec
 
-    from bgdeploy.config import Config, Duration
+    from bgdeploy.config import Config, Duration, Latency, Percent
 
     def hook(kind: type) -> dict[str, str]:
-        if kind is Duration:
-            return {"type": "string", "pattern": Duration.pattern()}
+        for written in (Duration, Percent, Latency):
+            if kind is written:
+                return {"type": "string", "pattern": written.pattern()}
         raise NotImplementedError
 
     document = msgspec.json.schema(Config, schema_hook=hook)

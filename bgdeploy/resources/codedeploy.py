@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from bgdeploy.aws import Attrs, Aws, absent, error_code, retry, tag_list, tag_map, wait_until
 from bgdeploy.provision.resource import TAGS, Known, Look, Remains, Resource
+from bgdeploy.resources.alarms import Alarm, ExistingAlarm, forgotten_alarms
 from bgdeploy.resources.ecs import Service
 from bgdeploy.resources.identity import Role
 from bgdeploy.resources.load_balancer import Listener, TargetGroup
-from bgdeploy.resources.observe import Alarm, forgotten_alarms
 
 _EVENTS = {
     "failure": "DEPLOYMENT_FAILURE",
@@ -68,7 +68,7 @@ class DeploymentGroup(Resource):
     test: Listener
     blue: TargetGroup
     green: TargetGroup
-    alarms: tuple[Alarm, ...]
+    alarms: tuple[Alarm | ExistingAlarm, ...]
     config: str
     keep_blue_minutes: int
     approval_minutes: int | None

@@ -1,11 +1,11 @@
-"""Logs, the filters that count in them, and the alarms on what they count."""
+"""Logs, and the filters that count in them."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from bgdeploy.aws import Attrs, Aws, absent, tag_list, tag_map
+from bgdeploy.aws import Attrs, Aws, absent
 from bgdeploy.provision.resource import TAGS, Known, Look, Remains, Resource
 
 
@@ -121,98 +121,3 @@ def _delete_filter(aws: Aws, actual: Attrs) -> None:
         aws.client("logs").delete_metric_filter(
             logGroupName=actual["logGroupName"], filterName=actual["filterName"]
         )
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Alarm(Resource):
-    """Goes off when a metric filter counts too much; CodeDeploy watches it during a deployment."""
-
-    kind = "alarm"
-    prefix: str  # that the names of all the stack's alarms begin with
-    metric: MetricFilter
-    threshold: float
-    period: int
-    evaluation_periods: int
-
-    def desired(self, known: Known) -> Attrs:
-        return {
-            "Namespace": self.metric.namespace,
-            "MetricName": self.metric.name,
-            "Statistic": "Sum",
-            "Period": int(self.period),
-            "EvaluationPeriods": self.evaluation_periods,
-            "Threshold": float(self.threshold),
-            "ComparisonOperator": "GreaterThanOrEqualToThreshold",
-            # No line in the log is no error: without this a quiet service would never leave INSUFFICIENT_DATA.
-            "TreatMissingData": "notBreaching",
-        }
-
-    def find(self, look: Look) -> Attrs | None:
-        found = next((each for each in _alarms(look, self.prefix) if each["AlarmName"] == self.name), None)
-        return found and {**found, TAGS: _tags(look, found["AlarmArn"])}
-
-    def create(self, aws: Aws, desired: Attrs) -> Attrs:
-        aws.client("cloudwatch").put_metric_alarm(
-            AlarmName=self.name, Tags=tag_list(self.tags(aws)), **desired
-        )
-        return desired
-
-    def update(self, aws: Aws, actual: Attrs, changed: Attrs) -> Attrs:
-        """PutMetricAlarm replaces the whole alarm, so all of what we declare goes along."""
-        declared = (
-            "Namespace",
-            "MetricName",
-            "Statistic",
-            "Period",
-            "EvaluationPeriods",
-            "Threshold",
-            "ComparisonOperator",
-            "TreatMissingData",
-        )
-        whole = {key: actual[key] for key in declared if key in actual} | changed
-        aws.client("cloudwatch").put_metric_alarm(AlarmName=self.name, **whole)
-        return changed
-
-    def retag(self, aws: Aws, actual: Attrs, tags: Mapping[str, str]) -> None:
-        aws.client("cloudwatch").tag_resource(ResourceARN=actual["AlarmArn"], Tags=tag_list(tags))
-
-    def delete(self, aws: Aws, actual: Attrs) -> None:
-        _delete_alarm(aws, actual)
-
-
-def _alarms(look: Look, prefix: str) -> list[Attrs]:
-    """Return the alarms whose names begin like the stack's: one call for all of them."""
-
-    def ask() -> list[Attrs]:
-        pages = look.aws.client("cloudwatch").get_paginator("describe_alarms")
-        found = pages.paginate(AlarmNamePrefix=prefix, AlarmTypes=["MetricAlarm"])
-        return [alarm for page in found for alarm in page["MetricAlarms"]]
-
-    return look.once(("alarms", prefix), ask)
-
-
-def _tags(look: Look, arn: str) -> dict[str, str]:
-    return look.once(
-        ("alarm tags", arn),
-        lambda: tag_map(look.aws.client("cloudwatch").list_tags_for_resource(ResourceARN=arn)["Tags"]),
-    )
-
-
-def forgotten_alarms(look: Look, prefix: str, declared: Collection[Resource]) -> list[Remains]:
-    """Return the stack's alarms that nobody declares."""
-    names = {each.name for each in declared if isinstance(each, Alarm)}
-    return [
-        Remains(
-            name=each["AlarmName"],
-            was=f"{Alarm.kind}/{each['AlarmName'].removeprefix(prefix)}",
-            actual=each,
-            remove=_delete_alarm,
-        )
-        for each in _alarms(look, prefix)
-        if each["AlarmName"] not in names and look.aws.owns(_tags(look, each["AlarmArn"]))
-    ]
-
-
-def _delete_alarm(aws: Aws, actual: Attrs) -> None:
-    with absent("ResourceNotFound"):
-        aws.client("cloudwatch").delete_alarms(AlarmNames=[actual["AlarmName"]])

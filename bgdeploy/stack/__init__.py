@@ -25,7 +25,7 @@ def build(settings: Settings, project: Path, account: str, region: str) -> list[
 
     net = network(config, names, bucket)
     balanced = balancing(config, names, net)
-    watched = observing(config, names)
+    watched = observing(config, names, balanced)
     roles = identities(names, arns, bucket)
     served = service(config, names, net, balanced, watched, roles)
     deployed = deploying(settings, project, bucket, balanced, watched, roles, served)
