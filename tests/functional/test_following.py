@@ -158,10 +158,9 @@ def test_tasks_that_crash_say_why_while_it_is_still_installing(stack: Stack) -> 
             raise KeyboardInterrupt
 
     left = stack.follow(story, until_trouble)
-    assert (left.exit, told) == (
-        Exit.INTERRUPTED,
-        ["a task stopped: Essential container in task exited; web exited with 3"],
-    )
+    assert left.exit is Exit.INTERRUPTED
+    # Two may have stopped by the time of the first look.
+    assert told[0].startswith("a task stopped: Essential container in task exited; web exited with 3")
     assert f"deployment {story} goes on (it was installing)" in left.headline
     operations.stop(stack.aws, story)
     assert stack.follow(story).exit is Exit.ROLLED_BACK

@@ -250,7 +250,8 @@ def test_an_interrupted_release_goes_on_when_somebody_attaches_again(project: Pr
 
 def test_a_machine_that_is_not_let_in_is_not_the_applications_failure(project: Project) -> None:
     ec2 = project.aws.client("ec2")
-    group = ec2.describe_security_groups(Filters=[{"Name": "group-name", "Values": ["*load-balancer*"]}])
+    name = f"{project.settings.names.plain}-load-balancer"
+    group = ec2.describe_security_groups(Filters=[{"Name": "group-name", "Values": [name]}])
     (rule,) = [rule for rule in group["SecurityGroups"][0]["IpPermissions"] if rule["FromPort"] == 8292]
     ident = group["SecurityGroups"][0]["GroupId"]
     ec2.revoke_security_group_ingress(GroupId=ident, IpPermissions=[rule])

@@ -134,9 +134,8 @@ def test_the_reasons_outlive_the_tasks() -> None:
 
 def test_a_later_release_is_named_when_its_tasks_are_live() -> None:
     clock = HandClock(d.T0)
-    later = replace(
-        d.task_set("green", "PRIMARY"), id="ecs-svc/3", deployment="d-LATER0000", task_definition="f:3"
-    )
+    green = d.task_set("green", "PRIMARY")
+    later = replace(green, id="ecs-svc/3", deployment="d-LATER0000", task_definition="f:3", version="v3")
     account = Account(clock, lambda seconds: d.linear(985) if seconds < 5 else _with_service(later))
     reader = _reader(account)
     assert reader.read(d.ID).superseded_by == ""
