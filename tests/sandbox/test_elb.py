@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.sandbox.fleet import Fleet, fleets, forward
-from tests.sandbox.upstream import Upstream
+from tests.sandbox.upstream import Upstream, nobody
 
 
 @pytest.fixture(scope="module")
@@ -463,6 +463,24 @@ def test_a_security_group_that_another_one_names_stays(fleet: Fleet) -> None:
     assert refused == ("DependencyViolation", f"resource {fleet.front} has a dependent object")
 
 
+def measured(fleet: Fleet, metric: str, statistic: str = "Sum") -> float | None:
+    """Return a statistic of what the load balancer measured of blue today, None when it measured nothing."""
+    start = fleet.clock.now().replace(hour=0, minute=0, second=0)
+    told = fleet.client("cloudwatch").get_metric_statistics(
+        Namespace="AWS/ApplicationELB",
+        MetricName=metric,
+        Dimensions=[
+            {"Name": "LoadBalancer", "Value": fleet.balancer.partition(":loadbalancer/")[2]},
+            {"Name": "TargetGroup", "Value": fleet.blue.rpartition(":")[2]},
+        ],
+        StartTime=start,
+        EndTime=start.replace(year=start.year + 1),
+        Period=86400,
+        Statistics=[statistic],
+    )
+    return next((float(point[statistic]) for point in told["Datapoints"]), None)
+
+
 def test_what_was_served_can_be_read_as_metrics(fleet: Fleet, blue: Upstream) -> None:
     url = fleet.url(fleet.production)
     register(fleet, fleet.blue, blue)
@@ -470,23 +488,20 @@ def test_what_was_served_can_be_read_as_metrics(fleet: Fleet, blue: Upstream) ->
     with pytest.raises(urllib.error.HTTPError) as missing:
         page(f"{url}/status/404")
     missing.value.close()
-    start = fleet.clock.now()
-    names = {
-        "LoadBalancer": fleet.balancer.partition(":loadbalancer/")[2],
-        "TargetGroup": fleet.blue.rpartition(":")[2],
-    }
+    fleet.until(lambda: measured(fleet, "RequestCount") == 2, step=0.01)
+    assert measured(fleet, "HTTPCode_Target_4XX_Count") == 1
 
-    def counted(metric: str) -> float:
-        told = fleet.client("cloudwatch").get_metric_statistics(
-            Namespace="AWS/ApplicationELB",
-            MetricName=metric,
-            Dimensions=[{"Name": name, "Value": value} for name, value in names.items()],
-            StartTime=start.replace(second=0),
-            EndTime=fleet.clock.now().replace(second=0, year=start.year + 1),
-            Period=86400,
-            Statistics=["Sum"],
-        )
-        return float(sum(point["Sum"] for point in told["Datapoints"]))
 
-    fleet.until(lambda: counted("RequestCount") == 2, step=0.01)
-    assert counted("HTTPCode_Target_4XX_Count") == 1
+def test_healthy_and_unhealthy_targets_are_counted(fleet: Fleet, blue: Upstream) -> None:
+    _ = fleet.production
+    register(fleet, fleet.blue, blue)
+    with fleet.world.lock:
+        fleet.world.elb.register(fleet.blue, "10.20.0.10", 80, ("127.0.0.1", nobody()))
+    fleet.until(lambda: measured(fleet, "UnHealthyHostCount", "Maximum") == 1)
+    fleet.until(lambda: measured(fleet, "HealthyHostCount", "Maximum") == 1)
+
+
+def test_a_target_group_without_targets_has_no_count_of_hosts(fleet: Fleet) -> None:
+    _ = fleet.production
+    fleet.tick(30.0)
+    assert measured(fleet, "UnHealthyHostCount", "Maximum") is None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from bgdeploy.sandbox.alarms.metrics import Key, Samples, key
@@ -37,6 +37,15 @@ def of_listener(told: Mapping[str, Any], region: str, topology: Topology) -> Ite
         yield _count(region, f"HTTPCode_ELB_{code[0]}XX_Count", count, dimensions)
         if code[0] == "5":
             yield _count(region, f"HTTPCode_ELB_{code}_Count", count, dimensions)
+
+
+def of_targets(group: str, states: Collection[str], region: str, topology: Topology) -> Iterator[Point]:
+    """Yield how many targets of a group are well; of one without targets there is nothing to say."""
+    for balancer in topology.behind.get(group, ()) if states else ():
+        both = {"LoadBalancer": _last(balancer), "TargetGroup": _last(group)}
+        for name, state in (("HealthyHostCount", "healthy"), ("UnHealthyHostCount", "unhealthy")):
+            value = float(sum(each == state for each in states))
+            yield _key(region, name, both), Samples.of(value), "Count"
 
 
 def _count(region: str, name: str, count: int, dimensions: Mapping[str, str]) -> Point:

@@ -18,6 +18,7 @@ from bgdeploy.sandbox.elb.topology import Topologies
 from bgdeploy.sandbox.world import Handler, World
 
 log = logging.getLogger("bgdeploy.sandbox")
+_COUNT_EVERY = 15  # AWS seconds
 
 
 class Elb:
@@ -30,6 +31,7 @@ class Elb:
         self._addresses = Addresses()
         self._interfaces = Interfaces(world, self._topologies)
         self._plane = DataPlane()
+        self._counted = 0  # the turn in which targets were last counted
         self._api = Operations(
             world, self._topologies, self._targets, self._addresses, self._interfaces.outlive
         )
@@ -42,6 +44,7 @@ class Elb:
         """Take in what the balancer found out, let drained targets go, and tell the balancer what has changed."""
         for told in self._plane.received():
             self._learn(told)
+        self._count_targets()
         self._targets.let_go()
         if self._plane.died:
             log.error("the balancer died and is started again")
@@ -157,6 +160,19 @@ class Elb:
         self._addresses.lose(listener["LoadBalancerArn"], listener["Port"])
         tag_url(self._world, listener, self._addresses, region)
         self._topologies.touch(region)
+
+    def _count_targets(self) -> None:
+        """Publish how many targets of each group are well, several times in a minute of AWS's."""
+        now = self._world.clock.now()
+        turn = int(now.timestamp()) // _COUNT_EVERY
+        if turn == self._counted or not hasattr(self._world, "alarms"):
+            return
+        self._counted = turn
+        for region, topology in self._topologies.all().items():
+            for group in topology.groups:
+                states = [target.state for target in self._targets.of(group)]
+                for metric, samples, unit in metrics.of_targets(group, states, region, topology):
+                    self._world.alarms.publish(metric, now, samples, unit)
 
     def _publish(self, told: Mapping[str, Any]) -> None:
         region = _region(told.get("group") or told["listener"])
