@@ -84,6 +84,10 @@ class Aws:
         """The ARN of who is calling."""
         return str(self.client("sts").get_caller_identity()["Arn"])
 
+    def secure(self, service: str) -> bool:
+        """Tell whether calls to `service` go over TLS, as they do except to a local endpoint."""
+        return bool(self.client(service).meta.endpoint_url.startswith("https:"))
+
     def arn(self, service: str, resource: str) -> str:
         """Return the ARN of `resource` in this account and region (in no region for IAM, as AWS has it)."""
         region = "" if service == "iam" else self.region

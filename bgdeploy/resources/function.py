@@ -6,11 +6,12 @@ import base64
 import hashlib
 import io
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from bgdeploy.aws import Attrs, Aws, absent, error_code, retry
+from bgdeploy.aws import Attrs, Aws, absent, error_code, retry, wait_until
 from bgdeploy.provision.resource import TAGS, Known, Look, Resource
 from bgdeploy.resources.identity import Role
 from bgdeploy.resources.observe import LogGroup
@@ -75,19 +76,31 @@ class Function(Resource):
 
         # A role made a moment ago is not known to Lambda yet (aws-facts 8.3).
         made = retry(aws, make, _role_unknown)
-        client.get_waiter("function_active_v2").wait(FunctionName=self.name)
+        self._settle(aws)
         return made
 
     def update(self, aws: Aws, actual: Attrs, changed: Attrs) -> Attrs:
-        client, updated = aws.client("lambda"), aws.client("lambda").get_waiter("function_updated_v2")
+        client = aws.client("lambda")
         settings = {key: value for key, value in changed.items() if key != "CodeSha256"}
         if "CodeSha256" in changed:
-            client.update_function_code(FunctionName=self.name, ZipFile=archive(self.folder))
-            updated.wait(FunctionName=self.name)  # a second update meanwhile is refused (aws-facts 8.5)
+            self._change(aws, client.update_function_code, ZipFile=archive(self.folder))
         if settings:
-            client.update_function_configuration(FunctionName=self.name, **settings)
-            updated.wait(FunctionName=self.name)
+            self._change(aws, client.update_function_configuration, **settings)
         return changed
+
+    def _change(self, aws: Aws, call: Callable[..., Any], **arguments: Any) -> None:
+        """Change it when the change before is through, since a second one meanwhile is refused (aws-facts 8.5)."""
+        retry(aws, lambda: call(FunctionName=self.name, **arguments), _not_yet)
+        self._settle(aws)
+
+    def _settle(self, aws: Aws) -> None:
+        """Wait until it can be invoked, with all that was changed."""
+
+        def settled() -> bool:
+            found = aws.client("lambda").get_function(FunctionName=self.name)["Configuration"]
+            return found["State"] != "Pending" and found.get("LastUpdateStatus") != "InProgress"
+
+        wait_until(aws, settled, 300)
 
     def retag(self, aws: Aws, actual: Attrs, tags: Mapping[str, str]) -> None:
         aws.client("lambda").tag_resource(Resource=actual["FunctionArn"], Tags=dict(tags))
@@ -99,3 +112,7 @@ class Function(Resource):
 
 def _role_unknown(error: Exception) -> bool:
     return error_code(error) == "InvalidParameterValueException" and "cannot be assumed" in str(error)
+
+
+def _not_yet(error: Exception) -> bool:
+    return error_code(error) == "ResourceConflictException" or _role_unknown(error)

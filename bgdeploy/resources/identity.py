@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bgdeploy.aws import Attrs, Aws, absent, tag_list, tag_map
 from bgdeploy.provision.resource import TAGS, Known, Look, Resource
+from bgdeploy.resources.policy import canonical, document
 
 _POLICY = "bgdeploy"  # the one inline policy of each role
 
@@ -27,11 +28,6 @@ class Grant:
         return told
 
 
-def document(statements: Sequence[Attrs]) -> Attrs:
-    """Return an IAM policy document."""
-    return {"Version": "2012-10-17", "Statement": list(statements)}
-
-
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Role(Resource):
     """A role that an AWS service takes on for the stack."""
@@ -39,10 +35,17 @@ class Role(Resource):
     kind = "role"
     taken = frozenset({"EntityAlreadyExists"})
     service: str  # who may take it on: codedeploy.amazonaws.com
+    account: str  # for whose sake alone
     grants: tuple[Grant, ...]
 
     def desired(self, known: Known) -> Attrs:
-        trust = {"Effect": "Allow", "Principal": {"Service": self.service}, "Action": "sts:AssumeRole"}
+        trust = {
+            "Effect": "Allow",
+            "Principal": {"Service": self.service},
+            "Action": "sts:AssumeRole",
+            # Without it a stranger's deployment, task or function could make the service act as this role.
+            "Condition": {"StringEquals": {"aws:SourceAccount": self.account}},
+        }
         return {
             "AssumeRolePolicyDocument": document([trust]),
             # A role that may do nothing has no policy: IAM refuses an empty one.
@@ -55,8 +58,12 @@ class Role(Resource):
             found = dict(iam.get_role(RoleName=self.name)["Role"])
             policy = None
             with absent("NoSuchEntity"):
-                policy = iam.get_role_policy(RoleName=self.name, PolicyName=_POLICY)["PolicyDocument"]
-            return {**found, "Policy": policy, TAGS: tag_map(found.get("Tags"))}
+                policy = canonical(
+                    iam.get_role_policy(RoleName=self.name, PolicyName=_POLICY)["PolicyDocument"]
+                )
+            trust = canonical(found["AssumeRolePolicyDocument"])
+            tags = tag_map(found.get("Tags"))
+            return {**found, "AssumeRolePolicyDocument": trust, "Policy": policy, TAGS: tags}
         return None
 
     def create(self, aws: Aws, desired: Attrs) -> Attrs:

@@ -2,66 +2,107 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from bgdeploy.aws import Attrs, Aws, absent, tag_list, tag_map
+from bgdeploy.aws import Attrs, Aws, absent, error_code, retry, tag_list, tag_map
 from bgdeploy.provision.resource import TAGS, Known, Look, Resource
+from bgdeploy.resources.policy import canonical, document
 
 _BLOCKED = dict.fromkeys(
     ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True
 )
-_HOOKS_KEPT_DAYS = 30  # what a hook leaves is of no use when its deployment is long over
+# By the rules' ids, which are ours; rules of other ids are somebody else's and stay.
+_EXPIRY = {
+    # What a hook leaves is of no use when its deployment is long over.
+    "hooks": {"Status": "Enabled", "Filter": {"Prefix": "hooks/"}, "Expiration": {"Days": 30}},
+    "old-versions": {
+        "Status": "Enabled",
+        "Filter": {"Prefix": ""},
+        "NoncurrentVersionExpiration": {"NoncurrentDays": 30},
+        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7},
+    },
+}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Bucket(Resource):
-    """A private, encrypted bucket."""
+    """A private, encrypted, versioned bucket, whose contents expire and travel over TLS only."""
 
     kind = "bucket"
     taken = frozenset({"BucketAlreadyOwnedByYou"})
 
     def desired(self, known: Known) -> Attrs:
-        return {
+        declared: Attrs = {
             "PublicAccessBlock": _BLOCKED,
             "Encryption": "AES256",
-            "HooksExpireAfterDays": _HOOKS_KEPT_DAYS,
+            "Versioning": "Enabled",
+            "Expiry": _EXPIRY,
+        }
+        if known.aws.secure("s3"):
+            declared["Policy"] = document([self._tls_only()])
+        return declared
+
+    def _tls_only(self) -> Attrs:
+        arn = f"arn:aws:s3:::{self.name}"
+        return {
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "s3:*",
+            "Resource": [arn, f"{arn}/*"],
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
         }
 
     def find(self, look: Look) -> Attrs | None:
         s3 = look.aws.client("s3")
-        with absent("404", "NoSuchBucket", "403"):
-            s3.head_bucket(Bucket=self.name)
+        with absent("NoSuchBucket"):
             tags: dict[str, str] = {}
             with absent("NoSuchTagSet"):
                 tags = tag_map(s3.get_bucket_tagging(Bucket=self.name)["TagSet"])
-            return {**self._settings(look.aws), TAGS: tags}
+            found = {field: self._read(look.aws, field) for field in self.desired(Known(look.aws))}
+            return {**found, TAGS: tags}
         return None
 
-    def _settings(self, aws: Aws) -> Attrs:
+    def _read(self, aws: Aws, field: str) -> Any:
         s3 = aws.client("s3")
-        found: Attrs = {"PublicAccessBlock": None, "Encryption": None, "HooksExpireAfterDays": None}
-        with absent("NoSuchPublicAccessBlockConfiguration"):
-            blocked = s3.get_public_access_block(Bucket=self.name)["PublicAccessBlockConfiguration"]
-            found["PublicAccessBlock"] = blocked
-        with absent("ServerSideEncryptionConfigurationNotFoundError"):
-            rules = s3.get_bucket_encryption(Bucket=self.name)["ServerSideEncryptionConfiguration"]["Rules"]
-            found["Encryption"] = rules[0]["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"]
-        with absent("NoSuchLifecycleConfiguration"):
-            rules = s3.get_bucket_lifecycle_configuration(Bucket=self.name)["Rules"]
-            found["HooksExpireAfterDays"] = next(
-                (rule["Expiration"]["Days"] for rule in rules if rule["ID"] == "hooks"), None
-            )
-        return found
+        readers: dict[str, tuple[str, Callable[[], Any]]] = {
+            "PublicAccessBlock": (
+                "NoSuchPublicAccessBlockConfiguration",
+                lambda: s3.get_public_access_block(Bucket=self.name)["PublicAccessBlockConfiguration"],
+            ),
+            "Encryption": (
+                "ServerSideEncryptionConfigurationNotFoundError",
+                lambda: _algorithm(s3.get_bucket_encryption(Bucket=self.name)),
+            ),
+            "Versioning": ("", lambda: s3.get_bucket_versioning(Bucket=self.name).get("Status")),
+            "Expiry": (
+                "NoSuchLifecycleConfiguration",
+                lambda: _by_id(s3.get_bucket_lifecycle_configuration(Bucket=self.name)["Rules"]),
+            ),
+            "Policy": (
+                "NoSuchBucketPolicy",
+                lambda: canonical(json.loads(s3.get_bucket_policy(Bucket=self.name)["Policy"])),
+            ),
+        }
+        unset, read = readers[field]
+        with absent(unset):
+            return read()
+        return None
 
     def create(self, aws: Aws, desired: Attrs) -> Attrs:
-        s3 = aws.client("s3")
         # us-east-1 is the one region that must not be named.
         where = {} if aws.region == "us-east-1" else {"LocationConstraint": aws.region}
-        # Tagged from its first moment on: a bucket without tags would be nobody's to the next run.
-        s3.create_bucket(
-            Bucket=self.name, CreateBucketConfiguration={**where, "Tags": tag_list(self.tags(aws))}
-        )
+
+        def make() -> None:
+            # Tagged from its first moment on: a bucket without tags would be nobody's to the next run.
+            aws.client("s3").create_bucket(
+                Bucket=self.name, CreateBucketConfiguration={**where, "Tags": tag_list(self.tags(aws))}
+            )
+
+        # Two who make it at the same moment are in each other's way.
+        retry(aws, make, lambda error: error_code(error) == "OperationAborted")
         return self.update(aws, {}, desired)
 
     def update(self, aws: Aws, actual: Attrs, changed: Attrs) -> Attrs:
@@ -73,14 +114,16 @@ class Bucket(Resource):
         if "Encryption" in changed:
             default = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": changed["Encryption"]}}
             s3.put_bucket_encryption(Bucket=self.name, ServerSideEncryptionConfiguration={"Rules": [default]})
-        if "HooksExpireAfterDays" in changed:
-            rule = {
-                "ID": "hooks",
-                "Status": "Enabled",
-                "Filter": {"Prefix": "hooks/"},
-                "Expiration": {"Days": changed["HooksExpireAfterDays"]},
-            }
-            s3.put_bucket_lifecycle_configuration(Bucket=self.name, LifecycleConfiguration={"Rules": [rule]})
+        if "Versioning" in changed:
+            s3.put_bucket_versioning(
+                Bucket=self.name, VersioningConfiguration={"Status": changed["Versioning"]}
+            )
+        if "Expiry" in changed:
+            kept = {**(actual.get("Expiry") or {}), **changed["Expiry"]}  # the call replaces them all
+            rules = [{"ID": ident, **rule} for ident, rule in kept.items()]
+            s3.put_bucket_lifecycle_configuration(Bucket=self.name, LifecycleConfiguration={"Rules": rules})
+        if "Policy" in changed:
+            s3.put_bucket_policy(Bucket=self.name, Policy=json.dumps(changed["Policy"]))
         return changed
 
     def retag(self, aws: Aws, actual: Attrs, tags: Mapping[str, str]) -> None:
@@ -88,12 +131,28 @@ class Bucket(Resource):
         aws.client("s3").put_bucket_tagging(Bucket=self.name, Tagging={"TagSet": tag_list(kept)})
 
     def delete(self, aws: Aws, actual: Attrs) -> None:
-        """Empty it, versions included, and remove it."""
+        """Empty it, versions included, and remove it; somebody may still be writing into it meanwhile."""
+
+        def remove() -> None:
+            with absent("NoSuchBucket"):
+                self._empty(aws)
+                aws.client("s3").delete_bucket(Bucket=self.name)
+
+        retry(aws, remove, lambda error: error_code(error) == "BucketNotEmpty")
+
+    def _empty(self, aws: Aws) -> None:
         s3 = aws.client("s3")
-        with absent("NoSuchBucket"):
-            for page in s3.get_paginator("list_object_versions").paginate(Bucket=self.name):
-                found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
-                objects = [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in found]
-                if objects:
-                    s3.delete_objects(Bucket=self.name, Delete={"Objects": objects, "Quiet": True})
-            s3.delete_bucket(Bucket=self.name)
+        for page in s3.get_paginator("list_object_versions").paginate(Bucket=self.name):
+            found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+            objects = [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in found]
+            if objects:
+                s3.delete_objects(Bucket=self.name, Delete={"Objects": objects, "Quiet": True})
+
+
+def _algorithm(answer: Attrs) -> str:
+    rule = answer["ServerSideEncryptionConfiguration"]["Rules"][0]
+    return str(rule["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"])
+
+
+def _by_id(rules: list[Attrs]) -> dict[str, Attrs]:
+    return {rule["ID"]: {key: value for key, value in rule.items() if key != "ID"} for rule in rules}

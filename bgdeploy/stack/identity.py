@@ -30,7 +30,7 @@ def identities(names: Names, arns: Arns, bucket: Bucket) -> Identities:
     """Return the four roles."""
 
     def role(use: Use, service: str, grants: tuple[Grant, ...]) -> Role:
-        return Role(name=names.role(use), label=use, service=service, grants=grants)
+        return Role(name=names.role(use), label=use, service=service, account=arns.account, grants=grants)
 
     return Identities(
         codedeploy=role("codedeploy", "codedeploy.amazonaws.com", arns.codedeploy()),
