@@ -173,7 +173,7 @@ def _checked(value: Any, shape: Shape) -> Any:
         raise ValueError(f"{shape.name} is a {shape.type_name}, not {value!r}")
     choices = list(shape.metadata.get("enum", ()))
     if shape.name in _ALSO_IN_LOWER_CASE:
-        choices += map(str.lower, choices)
+        choices += [choice.lower() for choice in choices]
     if choices and value not in choices:
         raise ValueError(f"{shape.name} is one of {', '.join(choices)}, not {value!r}")
     return value
