@@ -25,6 +25,7 @@ log = logging.getLogger("bgdeploy.sandbox")
 
 # Each part and its class, in the order in which they are built: a part may use those before it from the start.
 PARTS = {
+    "roles": "Roles",
     "buckets": "Buckets",
     "images": "Images",
     "logs": "Logs",
@@ -34,6 +35,7 @@ PARTS = {
     "ecs": "Ecs",
     "codedeploy": "CodeDeploy",
 }
+_ALWAYS = {"roles"}  # what others stand on
 
 
 def build_world(
@@ -41,15 +43,15 @@ def build_world(
 ) -> tuple[World, Gateway]:
     """Return a world and the gateway in front of it.
 
-    `clock` is AWS's; tests may hold it. `parts` are the names of those that the world gets: without one of them, moto
-    answers in its place.
+    `clock` is AWS's; tests may hold it. `parts` are the names of those that the world gets beside roles:
+    without one of them, moto answers in its place.
     """
     real = SystemClock()
     world = World(settings, clock or FastClock(settings.speed, real), real, access_key=access_key)
     world.moto = MotoBridge()
     world.reaper = Reaper()
     world.beneath = InProcess(_beneath(world), access_key)
-    for name in (name for name in PARTS if name in parts):
+    for name in (name for name in PARTS if name in _ALWAYS.union(parts)):
         module = import_module(f"bgdeploy.sandbox.{name}")
         setattr(world, name, getattr(module, PARTS[name])(world))
     gateway = Gateway(world, access_key)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from bgdeploy.sandbox.logs import Logs
     from bgdeploy.sandbox.moto_bridge import MotoBridge
     from bgdeploy.sandbox.reaper import Reaper
+    from bgdeploy.sandbox.roles import Roles
 
 ACCOUNT = "123456789012"
 
@@ -42,6 +43,7 @@ class Settings:
     seed: int | None = None  # of the faults
     caller: str = "vpc"  # where the load balancers see their callers: inside the VPC, or an address
     region: str = "us-east-1"  # of the exports; requests may name any
+    role_delay: float = 6.0  # AWS seconds until other services know a new role
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,7 @@ class World:
     access_key: str = ""  # what the gateway lets in
     moto: MotoBridge = field(init=False)
     reaper: Reaper = field(init=False)
+    roles: Roles = field(init=False)
     buckets: Buckets = field(init=False)
     images: Images = field(init=False)
     logs: Logs = field(init=False)
@@ -129,5 +132,5 @@ class World:
     @property
     def parts(self) -> tuple[Part, ...]:
         """Every part there is, in the order in which the engine lets them act: causes before effects."""
-        order = ("buckets", "images", "elb", "ecs", "logs", "alarms", "functions", "codedeploy")
+        order = ("roles", "buckets", "images", "elb", "ecs", "logs", "alarms", "functions", "codedeploy")
         return tuple(getattr(self, name) for name in order if hasattr(self, name))

@@ -83,6 +83,9 @@ class MemoryEcs(MemoryPart):
     def service(self, cluster: str, name: str, region: str) -> MemoryService | None:
         return self.services.get((cluster, name))
 
+    def roles(self, task_definition: str, region: str) -> list[str]:
+        return ["arn:aws:iam::123456789012:role/ecsTaskExecutionRole"]
+
     def create_task_set(self, service: MemoryService, **arguments: Any) -> MemoryTaskSet:
         if self.refuses is not None:
             raise self.refuses
@@ -176,7 +179,7 @@ class MemoryIdentity:
         self.denied: set[str] = set()
         self.trusted = True
 
-    def trusts(self, role_arn: str) -> bool:
+    def trusts(self, role_arn: str, service: str) -> bool:
         return self.trusted
 
     def allows(

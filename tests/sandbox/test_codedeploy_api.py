@@ -48,6 +48,7 @@ class Account:
         document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
         iam.create_role(RoleName="codedeploy", AssumeRolePolicyDocument=document)
         iam.attach_role_policy(RoleName="codedeploy", PolicyArn=policy)
+        self.clock.advance(self.world.settings.role_delay)
 
     def make_group(self, **changes: Any) -> None:
         self.client.create_application(applicationName="shop", computePlatform="ECS")

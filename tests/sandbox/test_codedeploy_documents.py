@@ -11,8 +11,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bgdeploy.sandbox.codedeploy import appspec, policy
-from bgdeploy.sandbox.codedeploy.policy import Request
+from bgdeploy.sandbox import policy
+from bgdeploy.sandbox.codedeploy import appspec
+from bgdeploy.sandbox.policy import Request
 
 COMPLETE = """
 version: 0.0
@@ -35,7 +36,13 @@ READ = appspec.AppSpec(
     container="web",
     port=80,
     platform_version="LATEST",
-    network={"subnets": ["s-1"], "securityGroups": ["sg-1"], "assignPublicIp": "DISABLED"},
+    network={
+        "awsvpcConfiguration": {
+            "subnets": ["s-1"],
+            "securityGroups": ["sg-1"],
+            "assignPublicIp": "DISABLED",
+        }
+    },
     hooks={"BeforeInstall": "first", "AfterAllowTestTraffic": "arn:aws:lambda:us-east-1:1:function:check"},
 )
 

@@ -85,7 +85,9 @@ def test_a_test_listener_that_forwards_to_neither_group_fails_install(rig: Rig) 
 @pytest.mark.parametrize(
     ("denied", "service", "event"),
     [
+        ("elasticloadbalancing:DescribeListeners", "AmazonElasticLoadBalancing", "Install"),
         ("ecs:CreateTaskSet", "AmazonECS", "Install"),
+        ("iam:PassRole", "AmazonECS", "Install"),
         ("elasticloadbalancing:ModifyListener", "AmazonElasticLoadBalancing", "AllowTestTraffic"),
         ("ecs:UpdateServicePrimaryTaskSet", "AmazonECS", "AllowTraffic"),
     ],

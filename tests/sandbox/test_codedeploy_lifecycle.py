@@ -99,7 +99,9 @@ def test_install_makes_green_of_what_the_appspec_says(rig: Rig) -> None:
         "target_group_arn": GREEN,
         "container_name": "web",
         "container_port": 80,
-        "network": {"subnets": ["s"], "securityGroups": ["g"], "assignPublicIp": "ENABLED"},
+        "network": {
+            "awsvpcConfiguration": {"subnets": ["s"], "securityGroups": ["g"], "assignPublicIp": "ENABLED"}
+        },
         "platform_version": "1.4.0",
     }
 

@@ -1,7 +1,7 @@
 """CodeDeploy for Amazon ECS, whole: its API, and the engine that moves deployments through their lifecycle.
 
 `aws-facts` (the numbers in these comments are its sections) says how AWS behaves; what it leaves open is decided in
-`unverified`. From the inside out: `appspec`, `validate`, `configs`, `policy`, `groups` and `deployments` are pure;
+`unverified`. From the inside out: `appspec`, `validate`, `configs`, `groups` and `deployments` are pure;
 `run` drives one deployment along `lifecycle` or `rollback`; the `api_*` modules answer requests; this ties them up.
 """
 
@@ -17,7 +17,7 @@ from bgdeploy.sandbox.codedeploy import rollback
 from bgdeploy.sandbox.codedeploy.api_applications import ApplicationsApi
 from bgdeploy.sandbox.codedeploy.api_deployments import DeploymentsApi, last_good_revision
 from bgdeploy.sandbox.codedeploy.api_groups import GroupsApi
-from bgdeploy.sandbox.codedeploy.aws_ports import BucketReader, RoleReader
+from bgdeploy.sandbox.codedeploy.aws_ports import BucketReader
 from bgdeploy.sandbox.codedeploy.ends import EndedError
 from bgdeploy.sandbox.codedeploy.lifecycle import deploy
 from bgdeploy.sandbox.codedeploy.model import Deployment, Members, Rollback
@@ -79,15 +79,14 @@ class CodeDeploy:
         if self._given_ports is not None:
             return self._given_ports
         world = self._world
-        roles = RoleReader(world.client)
         return Ports(
             clock=world.clock,
             ecs=world.ecs,
             elb=world.elb,
             functions=world.functions,
             alarms=world.alarms,
-            identity=roles,
-            revisions=BucketReader(world.client, roles),
+            identity=world.roles,
+            revisions=BucketReader(world.client, world.roles),
         )
 
     def _store(self, region: str) -> Store:

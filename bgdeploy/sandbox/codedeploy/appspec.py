@@ -36,7 +36,7 @@ class AppSpec:
     container: str
     port: int
     platform_version: str | None = None
-    network: Mapping[str, Any] | None = None  # AwsvpcConfiguration, in ECS's spelling
+    network: Mapping[str, Any] | None = None  # in ECS's spelling
     hooks: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
@@ -123,7 +123,7 @@ def _network(value: Any) -> Mapping[str, Any] | None:
         raise AppSpecError(
             f"The AppSpec file's AwsvpcConfiguration must have all of {names}; missing: {missing}"
         )
-    return {name[0].lower() + name[1:]: value for name, value in found.items()}
+    return {"awsvpcConfiguration": {name[0].lower() + name[1:]: value for name, value in found.items()}}
 
 
 def _hooks(value: Any) -> Mapping[str, str]:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from bgdeploy.sandbox.codedeploy import appspec, ends, hooks
 from bgdeploy.sandbox.codedeploy.model import Event
+from bgdeploy.sandbox.codedeploy.ports import PRINCIPAL
 from bgdeploy.sandbox.codedeploy.run import Run, Script
 from bgdeploy.sandbox.world import ACCOUNT, RefusedError
 
@@ -19,6 +20,7 @@ T = TypeVar("T")
 
 _ACCEPTED = timedelta(seconds=2.5)  # seen as Created for the first 2-3 s (aws-facts 2)
 BRISK = timedelta(seconds=0.25)  # events without a hook pass in well under a second: 0.23 s (1.4)
+_DESCRIBE = ("DescribeTargetGroups", "DescribeListeners", "DescribeRules")
 _INSTALL_LIMIT = timedelta(minutes=60)  # (1.4)
 
 
@@ -41,7 +43,7 @@ def _prepare(run: Run) -> None:
     """Look at what everything else needs: the role, the alarms' readability, the revision."""
     deployment, ports = run.deployment, run.ports
     plan = deployment.plan
-    if not ports.identity.trusts(plan.role):
+    if not ports.identity.trusts(plan.role, PRINCIPAL):
         raise ends.role_missing(plan.role)
     alarms = (f"arn:aws:cloudwatch:{plan.region}:{ACCOUNT}:alarm:{name}" for name in plan.alarms)
     readable = all(ports.identity.allows(plan.role, "cloudwatch:DescribeAlarms", arn) for arn in alarms)
@@ -76,6 +78,7 @@ def _install(run: Run) -> Script:
     blue_group, green_group = target_groups(run, service.primary.target_group_arn)
     _check_listeners(run, blue_group, green_group)
     deployment.blue = service.primary.id
+    of_ecs(run, "ecs:CreateTaskSet", lambda: _check_pass_role(run, spec.task_definition))
     green = of_ecs(
         run,
         "ecs:CreateTaskSet",
@@ -94,6 +97,14 @@ def _install(run: Run) -> Script:
     steady = yield from run.until(lambda: _steady(run), _INSTALL_LIMIT)
     if not steady:
         raise ends.install_timed_out(run.unverified)
+
+
+def _check_pass_role(run: Run, task_definition: str) -> None:
+    """Who makes a task set passes the roles of its task definition on to ECS, and needs leave to (aws-facts 8.1)."""
+    plan, context = run.deployment.plan, {"iam:PassedToService": "ecs-tasks.amazonaws.com"}
+    for role in run.ports.ecs.roles(task_definition, plan.region):
+        if not run.ports.identity.allows(plan.role, "iam:PassRole", role, context):
+            raise ends.permission_missing(plan.role, "AmazonECS")
 
 
 def _steady(run: Run) -> bool:
@@ -135,7 +146,9 @@ def _check_listeners(run: Run, blue: str, green: str) -> None:
 
     The test listener may point at either group of the pair: that worked live (7.2).
     """
-    plan = run.deployment.plan
+    plan, allows = run.deployment.plan, run.ports.identity.allows
+    if not all(allows(plan.role, f"elasticloadbalancing:{action}") for action in _DESCRIBE):
+        raise ends.permission_missing(plan.role, "AmazonElasticLoadBalancing")
     forwards = _forwards_of_pair(run, plan.production, (blue, green))
     if any(blue not in forward for forward in forwards):
         raise _not_behind(run, plan.production)
@@ -209,13 +222,23 @@ def set_share(run: Run, listener: str, percent: int) -> None:
     ]
     if blue is None or green is None or len(arns) != 2:
         raise ends.invalid_service(plan.cluster, plan.service, "has lost a task set or its target group")
-    if not run.ports.identity.allows(plan.role, "elasticloadbalancing:ModifyListener", listener):
-        raise ends.permission_missing(plan.role, "AmazonElasticLoadBalancing")
     weights = {blue.target_group_arn: 100 - percent, green.target_group_arn: percent}
     try:
+        if not _may_modify(run, listener):
+            raise ends.permission_missing(plan.role, "AmazonElasticLoadBalancing")
         run.ports.elb.set_weights(listener, weights)
     except RefusedError as error:
         raise ends.elb_refused(error.message, run.unverified) from error
+
+
+def _may_modify(run: Run, listener: str) -> bool:
+    """Tell whether the role may rewrite a listener, and the rules of one that has some (aws-facts 7.2)."""
+    role, allows = run.deployment.plan.role, run.ports.identity.allows
+    rules = listener.replace(":listener/", ":listener-rule/") + "/*"
+    has_rules = len(run.ports.elb.forwards(listener)) > 1
+    return allows(role, "elasticloadbalancing:ModifyListener", listener) and (
+        not has_rules or allows(role, "elasticloadbalancing:ModifyRule", rules)
+    )
 
 
 def of_ecs(run: Run, action: str, call: Callable[[], T]) -> T:

@@ -12,6 +12,8 @@ from typing import Any, Protocol
 
 from bgdeploy.clock import Clock
 
+PRINCIPAL = "codedeploy.amazonaws.com"  # as whom CodeDeploy assumes its service role (aws-facts 8.1)
+
 
 class TaskSet(Protocol):
     """One side of a deployment."""
@@ -51,6 +53,8 @@ class Ecs(Protocol):
     """What CodeDeploy asks of ECS; its role holds exactly these permissions (aws-facts 8.1)."""
 
     def service(self, cluster: str, name: str, region: str) -> Any: ...
+
+    def roles(self, task_definition: str, region: str) -> Sequence[str]: ...
 
     def create_task_set(  # noqa: PLR0913 - what CreateTaskSet takes
         self,
@@ -108,7 +112,7 @@ class Alarms(Protocol):
 class Identity(Protocol):
     """IAM, as far as the service role goes."""
 
-    def trusts(self, role_arn: str) -> bool: ...
+    def trusts(self, role_arn: str, service: str) -> bool: ...
 
     def allows(
         self, role_arn: str, action: str, resource: str = "*", context: Mapping[str, str] | None = None

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bgdeploy.sandbox.codedeploy.model import Config, service_names
-from bgdeploy.sandbox.codedeploy.ports import Ports
+from bgdeploy.sandbox.codedeploy.ports import PRINCIPAL, Ports
 from bgdeploy.sandbox.codedeploy.unverified import Unverified
 from bgdeploy.sandbox.world import ACCOUNT, RefusedError
 
@@ -19,7 +19,7 @@ def check(
 ) -> None:
     """Refuse settings of a deployment group that do not fit the account. Raises RefusedError."""
     role = settings["serviceRoleArn"]
-    if not ports.identity.trusts(role):
+    if not ports.identity.trusts(role, PRINCIPAL):
         raise RefusedError(
             "InvalidRoleException",
             f"AWS CodeDeploy does not have the permissions required to assume the role {role}.",

@@ -55,6 +55,11 @@ class Ecs:
         """Return the service, by names or ARNs; None when there is none such."""
         return self._book.find(cluster, name, region)
 
+    def roles(self, task_definition: str, region: str) -> tuple[str, ...]:
+        """Return the roles that a task definition passes to ECS. Raises RefusedError when there is none such."""
+        definition = self._book.definition(task_definition, region)
+        return tuple(definition[name] for name in ("executionRoleArn", "taskRoleArn") if definition.get(name))
+
     def create_task_set(  # noqa: PLR0913 - CreateTaskSet's own members
         self,
         service: EcsService,

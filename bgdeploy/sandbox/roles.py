@@ -1,0 +1,94 @@
+"""IAM as the other services see it: whether they may assume a role, and what it allows them. moto keeps the roles."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from bgdeploy.sandbox import policy
+from bgdeploy.sandbox.world import PASS, Call, Handler, RefusedError, _Pass
+
+if TYPE_CHECKING:
+    from bgdeploy.sandbox.world import World
+
+
+class Roles:
+    """Every role there is. A new one is known to the other services only after a while (aws-facts 8.3)."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._settled: dict[str, datetime] = {}  # role → when the other services know it
+
+    @property
+    def operations(self) -> Mapping[tuple[str, str], Handler]:
+        return {("iam", "CreateRole"): self._create_role}
+
+    def tick(self) -> None:
+        """Nothing becomes due: whoever asks is told how it is by then."""
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+    def trusts(self, role_arn: str, service: str) -> bool:
+        """Tell whether the role exists, has got around, and lets `service` (ecs-tasks.amazonaws.com) assume it."""
+        role, now = self._role(role_arn), self._world.clock.now()
+        if role is None or now < self._settled.get(_name(role_arn), now):
+            return False
+        return policy.trusts(role["AssumeRolePolicyDocument"], service)
+
+    def allows(
+        self, role_arn: str, action: str, resource: str = "*", context: Mapping[str, str] | None = None
+    ) -> bool:
+        """Tell whether the role's inline and attached policies allow `action` on `resource`."""
+        if self._role(role_arn) is None:
+            return False
+        return policy.allows(
+            self._documents(_name(role_arn)), policy.Request(action, resource, context or {})
+        )
+
+    def _create_role(self, call: Call) -> _Pass:
+        try:
+            json.loads(call.params["AssumeRolePolicyDocument"])
+        except ValueError:
+            raise RefusedError("MalformedPolicyDocument", "This policy contains invalid Json") from None
+        name, delay = call.params["RoleName"], timedelta(seconds=self._world.settings.role_delay)
+        if self._role_named(name) is None:  # moto is about to refuse a second one
+            self._settled[name] = self._world.clock.now() + delay
+        return PASS
+
+    def _role(self, role_arn: str) -> Mapping[str, Any] | None:
+        role = self._role_named(_name(role_arn))
+        return role if role is not None and role["Arn"] == role_arn else None
+
+    def _role_named(self, name: str) -> Mapping[str, Any] | None:
+        iam = self._world.beneath("iam")
+        try:
+            role: Mapping[str, Any] = iam.get_role(RoleName=name)["Role"]
+        except iam.exceptions.NoSuchEntityException:
+            return None
+        return role
+
+    def _documents(self, name: str) -> list[Mapping[str, Any]]:
+        iam = self._world.beneath("iam")
+        inline = [
+            iam.get_role_policy(RoleName=name, PolicyName=one)["PolicyDocument"]
+            for one in iam.list_role_policies(RoleName=name)["PolicyNames"]
+        ]
+        return inline + [
+            self._managed(one["PolicyArn"])
+            for one in iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]
+        ]
+
+    def _managed(self, arn: str) -> Mapping[str, Any]:
+        iam = self._world.beneath("iam")
+        version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+        document: Mapping[str, Any] = iam.get_policy_version(PolicyArn=arn, VersionId=version)[
+            "PolicyVersion"
+        ]["Document"]
+        return document
+
+
+def _name(role_arn: str) -> str:
+    return role_arn.rsplit("/", 1)[-1]
