@@ -24,8 +24,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bgdeploy.sandbox.function_states import FunctionStates
 from bgdeploy.sandbox.moto_bridge import FunctionCode
-from bgdeploy.sandbox.world import Call, Deferred, Handler, RefusedError, World
+from bgdeploy.sandbox.world import ACCOUNT, Call, Deferred, Handler, RefusedError, World
 
 _BOOT = Path(__file__).with_name("function_boot.py")
 _TAIL = 40  # lines of the log that an outcome carries
@@ -69,10 +70,12 @@ class Functions:
         self._ended: queue.SimpleQueue[tuple[_Invocation, Outcome]] = queue.SimpleQueue()
         self._lines: queue.SimpleQueue[tuple[_Invocation, str]] = queue.SimpleQueue()
         self._running: set[subprocess.Popen[bytes]] = set()
+        self._threads: list[threading.Thread] = []
+        self._states = FunctionStates(world)
 
     @property
     def operations(self) -> Mapping[tuple[str, str], Handler]:
-        return {("lambda", "Invoke"): self._invoke}
+        return {**self._states.operations, ("lambda", "Invoke"): self._invoke}
 
     def tick(self) -> None:
         """Write what functions have printed, and tell who waits what has ended."""
@@ -84,13 +87,21 @@ class Functions:
                     invocation.done(outcome)
 
     def close(self) -> None:
-        for process in list(self._running):
-            _kill(process)
+        """End what runs, and wait until nobody waits for it any more."""
+        for thread in self._threads:
+            while thread.is_alive():
+                for process in list(self._running):
+                    _kill(process)
+                thread.join(timeout=0.05)
 
     def invoke(self, name_or_arn: str, payload: Any, done: Callable[[Outcome], None], region: str) -> None:
         """Run a function; `done` is called from a tick when it has ended. Raises RefusedError when it cannot run."""
         invocation = _Invocation(self._require(name_or_arn, region), region, payload, self._day(), done)
-        threading.Thread(target=self._run_and_tell, args=(invocation,), name="function", daemon=True).start()
+        self._threads = [thread for thread in self._threads if thread.is_alive()]
+        self._threads.append(
+            threading.Thread(target=self._run_and_tell, args=(invocation,), name="function", daemon=True)
+        )
+        self._threads[-1].start()
 
     # The API
 
@@ -131,14 +142,9 @@ class Functions:
         function = self._world.moto.function(name, region)
         if function is None:
             short = name.rpartition(":")[2]
-            arn = f"arn:aws:lambda:{region}:123456789012:function:{short}"
+            arn = f"arn:aws:lambda:{region}:{ACCOUNT}:function:{short}"
             raise RefusedError("ResourceNotFoundException", f"Function not found: {arn}", 404)
-        if function.state != "Active":
-            message = (
-                f"The operation cannot be performed at this time. The function is currently in the following "
-                f"state: {function.state}"
-            )
-            raise RefusedError("ResourceConflictException", message, 409)
+        self._states.require_active(function.arn, region)
         return function
 
     # Running: in a thread, without the lock
@@ -278,14 +284,20 @@ class Functions:
                 invocation, line = self._lines.get_nowait()
                 waiting.setdefault(invocation.request_id, (invocation, []))[1].append(line)
         for invocation, lines in waiting.values():
-            self._ensure_group(invocation)
-            self._world.logs.write(invocation.group, invocation.stream, lines, invocation.region)
+            self._write(invocation, lines)
 
-    def _ensure_group(self, invocation: _Invocation) -> None:
-        """Make the log group when it is not there, as Lambda does."""
-        moto = self._world.beneath("logs", region=invocation.region)
-        with contextlib.suppress(moto.exceptions.ResourceAlreadyExistsException):
-            moto.create_log_group(logGroupName=invocation.group)
+    def _write(self, invocation: _Invocation, lines: list[str]) -> None:
+        """Write to the function's log what its role allows to be written; the group is made when it is not there."""
+        role, allows = invocation.function.role, self._world.roles.allows
+        group = f"arn:aws:logs:{invocation.region}:{ACCOUNT}:log-group:{invocation.group}"
+        if allows(role, "logs:CreateLogGroup", group):
+            moto = self._world.beneath("logs", region=invocation.region)
+            with contextlib.suppress(moto.exceptions.ResourceAlreadyExistsException):
+                moto.create_log_group(logGroupName=invocation.group)
+        stream = f"{group}:log-stream:{invocation.stream}"
+        if all(allows(role, f"logs:{action}", stream) for action in ("CreateLogStream", "PutLogEvents")):
+            with contextlib.suppress(RefusedError):  # there is no such group
+                self._world.logs.write(invocation.group, invocation.stream, lines, invocation.region)
 
 
 def _failed(invocation: _Invocation, kind: str, text: str) -> tuple[bytes, str]:

@@ -26,8 +26,9 @@ class Reaper:
         )
 
     def watch(self, group: int) -> None:
-        """Have `group` killed should this process end."""
-        self._say(f"+{group}")
+        """Have `group` killed should this process end; at once when this has been closed."""
+        if not self._say(f"+{group}"):
+            _kill(group)
 
     def forget(self, group: int) -> None:
         """`group` has ended by itself."""
@@ -36,15 +37,18 @@ class Reaper:
     def close(self) -> None:
         """Kill what is left, now."""
         assert self._process.stdin is not None
-        with contextlib.suppress(OSError):
+        with self._lock, contextlib.suppress(OSError):
             self._process.stdin.close()
         self._process.wait()
 
-    def _say(self, line: str) -> None:
+    def _say(self, line: str) -> bool:
+        """Tell the process, and return whether it could be told."""
         assert self._process.stdin is not None
-        with self._lock, contextlib.suppress(OSError):
+        with self._lock, contextlib.suppress(OSError, ValueError):  # a ValueError says that it is closed
             self._process.stdin.write(line.encode() + b"\n")
             self._process.stdin.flush()
+            return True
+        return False
 
 
 def reap() -> None:
@@ -56,8 +60,12 @@ def reap() -> None:
         group = int(line[1:])
         groups.add(group) if line[0] == "+" else groups.discard(group)
     for group in groups:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(group, signal.SIGKILL)
+        _kill(group)
+
+
+def _kill(group: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, signal.SIGKILL)
 
 
 if __name__ == "__main__":

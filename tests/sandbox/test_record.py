@@ -141,7 +141,7 @@ def test_a_call_by_a_role_names_the_role(serve: Serve) -> None:
 
 
 def test_a_function_calls_as_its_role(serve: Serve, connect: Connect) -> None:
-    server = serve("logs", "functions")
+    server = serve("logs", "functions", role_delay=0)
     role = connect(server, "iam").create_role(RoleName="hook", AssumeRolePolicyDocument=_TRUST)["Role"]
     code = io.BytesIO()
     with zipfile.ZipFile(code, "w") as archive:
@@ -157,12 +157,14 @@ def test_a_function_calls_as_its_role(serve: Serve, connect: Connect) -> None:
         Code={"ZipFile": code.getvalue()},
         Timeout=300,
     )
+    functions.get_waiter("function_active_v2").wait(FunctionName="hook")
     answer = functions.invoke(FunctionName="hook")
     assert "FunctionError" not in answer, answer["Payload"].read()
     roles = {(call.operation, call.role) for call in control.calls(_running(server))}
     assert roles == {
         ("CreateRole", ""),
         ("CreateFunction", ""),
+        ("GetFunction", ""),
         ("Invoke", ""),
         ("ListClusters", role["Arn"]),
     }
