@@ -29,6 +29,12 @@ _PUBLIC_HTTPD = re.compile(
 _WELCOME = "<html><body><h1>It works!</h1></body></html>\n"
 
 
+def repository(reference: str) -> str | None:
+    """Return the ARN of the ECR repository that an image is in, None for an image that is elsewhere."""
+    ecr = _ECR.fullmatch(reference)
+    return f"arn:aws:ecr:{ecr['region']}:{ecr['account']}:repository/{ecr['repository']}" if ecr else None
+
+
 class PullError(Exception):
     """An image cannot be had; the text is what ECS gives as the reason that a task stopped."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -36,7 +37,15 @@ class Fleet:
 
     @cached_property
     def vpc(self) -> str:
-        return str(self.client("ec2").create_vpc(CidrBlock="10.20.0.0/16")["Vpc"]["VpcId"])
+        """A VPC with a way to the internet."""
+        ec2 = self.client("ec2")
+        vpc = str(ec2.create_vpc(CidrBlock="10.20.0.0/16")["Vpc"]["VpcId"])
+        gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+        ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
+        mine = [{"Name": "vpc-id", "Values": [vpc]}]
+        table = ec2.describe_route_tables(Filters=mine)["RouteTables"][0]["RouteTableId"]
+        ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
+        return vpc
 
     @cached_property
     def subnets(self) -> list[str]:
@@ -131,13 +140,37 @@ class Fleet:
     # ECS
 
     @cached_property
+    def execution_role(self) -> str:
+        """A role that ECS can start tasks in, and knows by now."""
+        return self.role("execution", policy="service-role/AmazonECSTaskExecutionRolePolicy")
+
+    def grant(self, role: str, *actions: str) -> None:
+        """Let a role do something on everything."""
+        statement = {"Effect": "Allow", "Action": list(actions), "Resource": "*"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        name = role.rpartition("/")[2]
+        self.client("iam").put_role_policy(RoleName=name, PolicyName="granted", PolicyDocument=document)
+
+    def role(self, name: str, *, service: str = "ecs-tasks.amazonaws.com", policy: str = "") -> str:
+        """Make a role; names are shared by all regions."""
+        iam, name = self.client("iam"), f"{name}-{self.region}"
+        trust = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+        made = iam.create_role(RoleName=name, AssumeRolePolicyDocument=document)["Role"]
+        if policy:
+            iam.attach_role_policy(RoleName=name, PolicyArn=f"arn:aws:iam::aws:policy/{policy}")
+        self.clock.advance(60)  # until the other services know it
+        return str(made["Arn"])
+
+    @cached_property
     def cluster(self) -> str:
         self.client("ecs").create_cluster(clusterName="shop")
         return "shop"
 
     def definition(self, *containers: dict[str, Any], **settings: Any) -> str:
         """Register a task definition: of a web server, when no containers are given."""
-        asked = {"family": "web", "cpu": "256", "memory": "512", **settings}
+        roles = {"executionRoleArn": self.execution_role}
+        asked = {"family": "web", "cpu": "256", "memory": "512", **roles, **settings}
         made = self.client("ecs").register_task_definition(
             networkMode="awsvpc",
             requiresCompatibilities=["FARGATE"],
@@ -149,7 +182,11 @@ class Fleet:
     def service_settings(self, **settings: Any) -> dict[str, Any]:
         """Return what CreateService needs, for a service called web on the blue target group."""
         _ = self.production  # a target group must hang on a listener
-        network = {"subnets": self.subnets, "securityGroups": [self.back]}
+        network = {
+            "subnets": self.subnets,
+            "securityGroups": [self.back],
+            "assignPublicIp": "ENABLED",
+        }
         asked = {
             "cluster": self.cluster,
             "serviceName": "web",
@@ -238,7 +275,7 @@ def fleets(home: Path) -> Generator[Fleet, None, None]:
     """Yield fleet after fleet; when the regions of a world are used up, those of another."""
     while True:
         clock = HandClock()
-        parts = ("images", "logs", "alarms", "elb", "ecs")
+        parts = ("network", "buckets", "images", "logs", "alarms", "elb", "ecs")
         world, _gateway = build_world(Settings(home=home, speed=SPEED), "AKIATEST", clock, parts)
         try:
             for region in boto3.Session().get_available_regions("elbv2"):

@@ -8,11 +8,31 @@ from typing import Any
 
 import pytest
 
+from bgdeploy.sandbox.codedeploy import appspec
 from tests.sandbox.fleet import Fleet, container, fleets
 
 _USE_CODEDEPLOY = (
     "on services with a CODE_DEPLOY deployment controller. Use AWS CodeDeploy to trigger a new deployment."
 )
+
+_APPSPEC = """
+version: 0.0
+Resources:
+  - TargetService:
+      Type: AWS::ECS::Service
+      Properties:
+        TaskDefinition: arn
+        LoadBalancerInfo: {ContainerName: web, ContainerPort: 80}
+        NetworkConfiguration:
+          AwsvpcConfiguration: {Subnets: [SUBNET], SecurityGroups: [sg-1], AssignPublicIp: ENABLED}
+"""
+_FARGATE: dict[str, Any] = {
+    "family": "web",
+    "requiresCompatibilities": ["FARGATE"],
+    "networkMode": "awsvpc",
+    "cpu": "256",
+    "memory": "512",
+}
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +117,53 @@ def test_a_container_or_port_that_is_not_there_is_refused(
     balancer = {"targetGroupArn": standing.blue, "containerName": name, "containerPort": port}
     asked = standing.service_settings(serviceName="another", loadBalancers=[balancer])
     assert standing.refused("ecs", "create_service", **asked) == ("InvalidParameterException", message)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"networkMode": "bridge"}, "Fargate only supports network mode \u2018awsvpc\u2019."),
+        ({"cpu": ""}, "Fargate requires that 'cpu' be defined at the task level."),
+        ({"memory": ""}, "Fargate requires that 'memory' be defined at the task level."),
+        ({"memory": "8192"}, "No Fargate configuration exists for given values: 256 CPU, 8192 memory"),
+        (
+            {"cpu": "1 vCPU", "memory": "1GB"},
+            "No Fargate configuration exists for given values: 1024 CPU, 1024",
+        ),
+        ({"cpu": "many"}, "No Fargate configuration exists"),
+    ],
+)
+def test_a_task_definition_that_fargate_cannot_run_is_refused(
+    standing: Fleet, changes: dict[str, str], message: str
+) -> None:
+    code, told = standing.refused(
+        "ecs",
+        "register_task_definition",
+        **{**_FARGATE, "containerDefinitions": [container()], **changes},
+    )
+    assert (code, told[: len(message)]) == ("ClientException", message)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"logConfiguration": {"logDriver": "awslogs"}}, "role ARN to support log driver awslogs."),
+        ({"image": "123456789012.dkr.ecr.eu-west-1.amazonaws.com/web:v1"}, "role ARN to support ECR images."),
+        ({"secrets": [{"name": "KEY", "valueFrom": "/key"}]}, "specify a value for 'executionRoleArn'."),
+    ],
+)
+def test_what_needs_an_execution_role_is_refused_without_one(
+    standing: Fleet, change: dict[str, Any], message: str
+) -> None:
+    one = {**container(), **change}
+    code, told = standing.refused("ecs", "register_task_definition", **_FARGATE, containerDefinitions=[one])
+    assert code == "ClientException"
+    assert told.endswith(message)
+
+
+@pytest.mark.parametrize(("cpu", "memory"), [("256", "512"), (".25 vCPU", "0.5 GB"), ("16384", "32768")])
+def test_what_fargate_offers_is_accepted(standing: Fleet, cpu: str, memory: str) -> None:
+    assert standing.definition(cpu=cpu, memory=memory)
 
 
 def test_a_target_group_without_a_load_balancer_is_refused(standing: Fleet) -> None:
@@ -316,6 +383,29 @@ def test_a_task_definition_that_is_not_there_is_refused_in_the_words_of_ecs(stan
     arn = f"arn:aws:ecs:{standing.region}:123456789012:task-definition/web"
     with pytest.raises(Exception, match=r"Invalid revision number\. Number: latest"), standing.world.lock:
         _green(standing, "d-ABCDEFGHI", f"{arn}:latest")
+
+
+@pytest.mark.parametrize("reference", ["web:latest", "arn:aws:ecs:us-east-1:1:task-definition/web:latest"])
+def test_a_revision_is_a_number(standing: Fleet, reference: str) -> None:
+    changes = {"taskDefinition": reference, "serviceName": "other"}
+    told = standing.refused("ecs", "create_service", **standing.service_settings(**changes))
+    assert told == ("InvalidParameterException", "Invalid revision number. Number: latest")
+
+
+def test_a_task_set_stands_in_the_network_that_an_appspec_names(fleet: Fleet) -> None:
+    service, spec = fleet.create(), appspec.parse(_APPSPEC.replace("SUBNET", fleet.subnets[1]))
+    made = fleet.world.ecs.create_task_set(
+        service,
+        external_id="d-1",
+        task_definition=service.task_definition,
+        target_group_arn=fleet.green,
+        container_name=spec.container,
+        container_port=spec.port,
+        network=spec.network,
+    )
+    fleet.tick()
+    assert [task.subnet for task in made.tasks] == [fleet.subnets[1]]
+    assert fleet.describe()["taskSets"][1]["networkConfiguration"] == spec.network
 
 
 def test_a_service_is_steady_again_after_a_change_and_says_so(fleet: Fleet) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import urllib.request
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from bgdeploy.sandbox.ecs.model import EcsService, Task
-from tests.sandbox.fleet import Fleet, container, fleets
+from tests.sandbox.fleet import HTTPD, Fleet, container, fleets
 
 # A web server whose health check answers what its environment says.
 _WEB = """
@@ -121,7 +122,7 @@ def test_a_container_finds_its_own_environment_and_nobody_elses(fleet: Fleet) ->
 
 
 def test_a_container_with_a_task_role_reaches_the_sandboxs_aws(fleet: Fleet) -> None:
-    steady(fleet, web(), definition={"taskRoleArn": "arn:aws:iam::123456789012:role/task"})
+    steady(fleet, web(), definition={"taskRoleArn": fleet.role("task")})
     with urllib.request.urlopen(fleet.url(fleet.production)) as page:
         assert "'AWS_ACCESS_KEY_ID': 'AKIATEST'" in page.read().decode()
 
@@ -135,6 +136,7 @@ def test_a_container_gets_its_secrets(fleet: Fleet) -> None:
         {"name": "KEY", "valueFrom": "/shop/key"},
         {"name": "TOKEN", "valueFrom": f"{secret['ARN']}:token::"},
     ]
+    fleet.grant(fleet.execution_role, "ssm:GetParameters", "secretsmanager:GetSecretValue")
     steady(fleet, web(secrets=secrets))
     with urllib.request.urlopen(fleet.url(fleet.production)) as page:
         found = page.read().decode()
@@ -161,12 +163,79 @@ def test_a_container_gets_its_secrets(fleet: Fleet) -> None:
 def test_a_task_that_cannot_start_says_why(fleet: Fleet, change: dict[str, Any], reason: str) -> None:
     if "logConfiguration" in change:
         change["logConfiguration"]["options"]["awslogs-region"] = fleet.region
+    fleet.grant(fleet.execution_role, "ssm:GetParameters")
     fleet.create(taskDefinition=fleet.definition(container(**{"image": container()["image"], **change})))
     task = first_stopped(fleet)
 
     assert task["stopCode"] == "TaskFailedToStart"
     assert task["stoppedReason"].startswith(reason)
     assert task["containers"][0]["reason"].startswith(reason)
+
+
+def test_a_task_is_not_started_in_a_role_that_ecs_cannot_assume(fleet: Fleet) -> None:
+    role = fleet.role("codedeploy", service="codedeploy.amazonaws.com")
+    service = fleet.create(taskDefinition=fleet.definition(taskRoleArn=role))
+    fleet.tick()
+    assert service.primary is not None
+    assert service.primary.tasks == []
+    assert f"ECS was unable to assume the role '{role}' that was provided for this task." in fleet.events()[0]
+
+
+@pytest.mark.parametrize(
+    ("allowed", "reason"),
+    [
+        ((), "is not authorized to perform: ecr:GetAuthorizationToken on resource: *"),
+        (("ecr:GetAuthorizationToken",), "CannotPullContainerError: .*403 Forbidden"),
+        (("ecr:*",), "is not authorized to perform: logs:CreateLogStream on resource: arn:aws:logs:"),
+        (("ecr:*", "logs:*"), "CannotPullContainerError: .* not found"),
+    ],
+)
+def test_a_task_gets_at_image_and_log_only_as_its_execution_role_allows(
+    fleet: Fleet, allowed: tuple[str, ...], reason: str
+) -> None:
+    role = fleet.role("own-execution")
+    if allowed:
+        fleet.grant(role, *allowed)
+    fleet.client("logs").create_log_group(logGroupName="/app")
+    log = logging_to("/app")
+    log["options"]["awslogs-region"] = fleet.region
+    one = container(f"123456789012.dkr.ecr.{fleet.region}.amazonaws.com/web:v1", logConfiguration=log)
+    fleet.create(taskDefinition=fleet.definition(one, executionRoleArn=role))
+    assert re.search(reason, first_stopped(fleet)["stoppedReason"])
+
+
+def test_a_secret_is_read_only_as_the_execution_role_allows(fleet: Fleet) -> None:
+    fleet.client("ssm").put_parameter(Name="/shop/key", Value="from ssm", Type="SecureString")
+    one = web(secrets=[{"name": "KEY", "valueFrom": "/shop/key"}])
+    fleet.create(taskDefinition=fleet.definition(one))
+    assert "is not authorized to perform: ssm:GetParameters" in first_stopped(fleet)["stoppedReason"]
+
+
+def test_a_container_whose_role_may_not_write_logs_is_silent(fleet: Fleet) -> None:
+    role = fleet.role("mute-execution")
+    fleet.grant(role, "ecr:*", "logs:CreateLogStream")
+    fleet.client("logs").create_log_group(logGroupName="/app")
+    log = logging_to("/app")
+    log["options"]["awslogs-region"] = fleet.region
+    steady(fleet, web(logConfiguration=log), definition={"executionRoleArn": role})
+    assert fleet.client("logs").filter_log_events(logGroupName="/app")["events"] == []
+
+
+@pytest.mark.parametrize(
+    ("image", "reason"),
+    [
+        (HTTPD, f"CannotPullContainerError: .*{HTTPD}.*i/o timeout"),
+        (
+            "123456789012.dkr.ecr.us-east-1.amazonaws.com/web:v1",
+            "unable to retrieve ecr registry auth.*timeout",
+        ),
+    ],
+)
+def test_a_task_without_a_public_address_gets_no_image(fleet: Fleet, image: str, reason: str) -> None:
+    network = {"subnets": fleet.subnets, "securityGroups": [fleet.back], "assignPublicIp": "DISABLED"}
+    definition = fleet.definition(container(image))
+    fleet.create(taskDefinition=definition, networkConfiguration={"awsvpcConfiguration": network})
+    assert re.search(reason, first_stopped(fleet)["stoppedReason"])
 
 
 # Failing

@@ -47,6 +47,7 @@ class ServiceOperations:
             "UntagResource": self._untag,
             "ListTagsForResource": self._list_tags,
             "ListServiceDeployments": self._list_service_deployments,
+            "RegisterTaskDefinition": self._register,
         }
         # A person's calls: documented for the EXTERNAL controller only; AWS's text is not known (aws-facts 14.10).
         for name in ("CreateTaskSet", "UpdateTaskSet", "DeleteTaskSet", "UpdateServicePrimaryTaskSet"):
@@ -146,6 +147,10 @@ class ServiceOperations:
         """Nothing: service deployments are those of the ECS controller (aws-facts 12)."""
         self._book.require(call)
         return {"serviceDeployments": []}
+
+    def _register(self, call: Call) -> _Pass:
+        validate.check_definition(call.params)
+        return PASS
 
     # Clusters and tags, where moto knows only its half
 

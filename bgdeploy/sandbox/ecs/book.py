@@ -66,8 +66,8 @@ class Book:
         """Return a task definition. Raises RefusedError with ECS's words when there is none such (aws-facts 4.3)."""
         from botocore.exceptions import ClientError
 
-        revision = reference.rpartition(":")[2]
-        if "/" in reference and not revision.isdigit():
+        _, colon, revision = short(reference).partition(":")
+        if colon and not revision.isdigit():
             raise invalid(f"Invalid revision number. Number: {revision}")
         try:
             told = self._world.beneath("ecs", region=region).describe_task_definition(

@@ -7,23 +7,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from bgdeploy.sandbox.ecs.access import LOGGER, SECRET, Access, LaunchError
 from bgdeploy.sandbox.ecs.model import Container, EcsService, Task
 from bgdeploy.sandbox.images import PullError
 from bgdeploy.sandbox.tasks import Spec
 from bgdeploy.sandbox.world import RefusedError, World
-
-_LOGGER = (
-    "ResourceInitializationError: failed to validate logger args: create stream has been retried 1 times: "
-    "failed to create Cloudwatch log stream"
-)
-_SECRETS = (
-    "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: "
-    "unable to retrieve secret"
-)
-
-
-class LaunchError(Exception):
-    """A container cannot be started; the text is what ECS gives as the reason that the task stopped."""
 
 
 class Launcher:
@@ -31,14 +19,21 @@ class Launcher:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._access = Access(world)
+
+    def unknown_role(self, definition: Mapping[str, Any]) -> str | None:
+        """Return the role of a task definition that ECS cannot assume, None when it can assume all of them."""
+        return self._access.unknown_role(definition)
 
     def spec(self, service: EcsService, task: Task, container: Container) -> Spec:
         """Return what a container's process is started with. Raises LaunchError."""
         definition = container.definition
+        self._access.check_registry(service, task, definition["image"])
+        self._access.check_log(service, task, container)
         try:
             self.log(service, task, container, [])
         except RefusedError as error:
-            raise LaunchError(f"{_LOGGER}: {error.code}: {error.message}") from error
+            raise LaunchError(f"{LOGGER}: {error.code}: {error.message}") from error
         environment = self._environment(service.region, task, definition)
         try:
             image = self._world.images.resolve(definition["image"], service.region)
@@ -68,7 +63,7 @@ class Launcher:
         """Write what the containers have written to their logs; where the log group is gone, it is lost, as on AWS."""
         for container in task.containers:
             lines = container.process.output() if container.process is not None else []
-            if lines:
+            if lines and not container.silent:
                 with contextlib.suppress(RefusedError):
                     self.log(service, task, container, lines)
 
@@ -85,13 +80,15 @@ class Launcher:
             }
         found |= {each["name"]: each["value"] for each in definition.get("environment", [])}
         return found | {
-            each["name"]: self._secret(each["valueFrom"], region) for each in definition.get("secrets", [])
+            each["name"]: self._secret(task, each["valueFrom"], region)
+            for each in definition.get("secrets", [])
         }
 
-    def _secret(self, source: str, region: str) -> str:
+    def _secret(self, task: Task, source: str, region: str) -> str:
         """Return what a secret holds: an ARN of Secrets Manager, or an ARN or a name of Systems Manager."""
         from botocore.exceptions import ClientError
 
+        self._access.check_secret(task, source, region)
         try:
             if ":secretsmanager:" in source:
                 return self._from_secrets_manager(source, region)
@@ -99,7 +96,7 @@ class Launcher:
             ssm = self._world.client("ssm", region=region)
             return str(ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"])
         except (ClientError, KeyError, ValueError) as error:
-            raise LaunchError(f"{_SECRETS} {source}: {error}") from error
+            raise LaunchError(f"{SECRET} {source}: {error}") from error
 
     def _from_secrets_manager(self, source: str, region: str) -> str:
         parts = source.split(":")  # an ARN of seven parts, then a key of the JSON in it

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
-from bgdeploy.sandbox.ecs.launch import Launcher, LaunchError
+from bgdeploy.sandbox.ecs.access import LaunchError
+from bgdeploy.sandbox.ecs.launch import Launcher
 from bgdeploy.sandbox.ecs.model import Container, Task, TaskSet
 from bgdeploy.sandbox.tasks import Process, Processes, StartError
 from bgdeploy.sandbox.world import World
@@ -25,6 +28,10 @@ class Lifecycle:
         self._world = world
         self._launcher = Launcher(world)
         self._processes = Processes(world.reaper)
+
+    def unknown_role(self, definition: Mapping[str, Any]) -> str | None:
+        """Return the role of a task definition that ECS cannot assume, None when it can assume all of them."""
+        return self._launcher.unknown_role(definition)
 
     def advance(self, task_set: TaskSet, task: Task, now: datetime) -> Failure | None:
         """Let time pass for a task; return why it must be stopped, None when it need not be."""

@@ -26,6 +26,7 @@ class Container:
     process: Process | None = None
     exit_code: int | None = None
     reason: str = ""
+    silent: bool = False  # its role may not write to its log
 
     @property
     def name(self) -> str:
@@ -45,6 +46,7 @@ class Task:
     ip: str
     subnet: str
     security_groups: tuple[str, ...]
+    public: bool  # it has a public address
     containers: list[Container]
     created: datetime
     status: str = "PROVISIONING"

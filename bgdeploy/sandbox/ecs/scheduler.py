@@ -20,6 +20,11 @@ _LONGEST_BACK_OFF = timedelta(minutes=1)
 _LEAST_REAL_GRACE = 3.0
 _STRUGGLING = 3  # failures in a row, after which ECS says so
 _KEEP_STOPPED = timedelta(hours=1)  # stopped tasks can be described for about that long
+_UNKNOWN_ROLE = (
+    ") failed to launch a task with (error ECS was unable to assume the role '{}' that was provided for this task. "
+    "Please verify that the role being passed has the proper trust relationship and permissions and that your IAM "
+    "user has permissions to pass this role.)."
+)
 _RESERVED = 4  # addresses at the beginning of every subnet, AWS's own
 
 
@@ -54,20 +59,29 @@ class Scheduler:
             self._lifecycle.stop(task_set, task, "ServiceSchedulerInitiated", reason)
         if task_set.not_before is None or now >= task_set.not_before:
             for _ in range(missing):
-                self._create(task_set, now)
+                if not self._create(task_set, now):
+                    break
 
-    def _create(self, task_set: TaskSet, now: datetime) -> None:
+    def _create(self, task_set: TaskSet, now: datetime) -> bool:
+        """Create a task, and tell whether that was possible."""
         from botocore.exceptions import ClientError
 
-        service = task_set.service
         try:
             task = self._new_task(task_set, now)
         except ClientError as error:  # its subnet or its task definition has been deleted
-            service.tell(f") was unable to place a task. Reason: {error.response['Error']['Message']}.", now)
-            self._back_off(task_set, now)
-            return
+            reason = f") was unable to place a task. Reason: {error.response['Error']['Message']}."
+            return self._cannot(task_set, reason, now)
+        role = self._lifecycle.unknown_role(task.definition)
+        if role is not None:
+            return self._cannot(task_set, _UNKNOWN_ROLE.format(role), now)
         task_set.tasks.append(task)
-        service.tell(f", taskSet {task_set.id}) has started 1 tasks: (task {task.id}).", now)
+        task_set.service.tell(f", taskSet {task_set.id}) has started 1 tasks: (task {task.id}).", now)
+        return True
+
+    def _cannot(self, task_set: TaskSet, why: str, now: datetime) -> bool:
+        task_set.service.tell(why, now)
+        self._back_off(task_set, now)
+        return False
 
     def _new_task(self, task_set: TaskSet, now: datetime) -> Task:
         region, network = task_set.service.region, task_set.network["awsvpcConfiguration"]
@@ -81,6 +95,7 @@ class Scheduler:
             self._address(subnet, task_set.service),
             subnet,
             tuple(network.get("securityGroups", ())),
+            network.get("assignPublicIp", "DISABLED") == "ENABLED",
             [Container(each) for each in definition["containerDefinitions"]],
             now,
         )

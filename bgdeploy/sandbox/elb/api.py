@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from bgdeploy.sandbox import internet
 from bgdeploy.sandbox.elb import validate
 from bgdeploy.sandbox.elb.addresses import Addresses
 from bgdeploy.sandbox.elb.keeper import tag_url
@@ -104,6 +105,7 @@ class Operations:
         except ec2.exceptions.ClientError as error:
             raise RefusedError("SubnetNotFoundException", error.response["Error"]["Message"]) from None
         validate.check_subnets([subnet["AvailabilityZone"] for subnet in found], len(subnets))
+        self._check_internet(call, found[0]["VpcId"])
         existing = [
             each
             for each in self._topologies.of(call.region).balancers.values()
@@ -114,6 +116,12 @@ class Operations:
             return {"LoadBalancers": [self._named(each) for each in existing]}
         made = self._changed(call)
         return {"LoadBalancers": [self._named(each) for each in made["LoadBalancers"]]}
+
+    def _check_internet(self, call: Call, vpc: str) -> None:
+        if call.params.get("Scheme", validate.SCHEME) != validate.SCHEME:
+            return
+        if not internet.has_gateway(self._world, vpc, call.region):
+            raise RefusedError("InvalidSubnetException", f"VPC {vpc} has no internet gateway")
 
     def _describe_load_balancers(self, call: Call) -> dict[str, Any]:
         found = forwarded(self._world, call)
