@@ -17,6 +17,11 @@ from bgdeploy.sandbox.patterns import Pattern, PatternError, compiled
 from bgdeploy.sandbox.world import PASS, Call, Handler, RefusedError, World, _Pass
 
 _NO_GROUP = "The specified log group does not exist."
+# The days for which logs can be kept, in the API reference of PutRetentionPolicy.
+_RETENTIONS = (
+    *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
+    *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
+)
 _OLDEST, _NEWEST = timedelta(days=14), timedelta(hours=2)  # PutLogEvents, in its API reference
 
 
@@ -38,6 +43,7 @@ class Logs:
             "PutLogEvents": self._put_events,
             "DescribeLogGroups": self._describe_groups,
             "DeleteLogGroup": self._delete_group,
+            "PutRetentionPolicy": self._put_retention,
         }
         return {("logs", name): handler for name, handler in ours.items()}
 
@@ -187,6 +193,16 @@ class Logs:
 
     def _delete_group(self, call: Call) -> _Pass:
         self._filters.pop((call.region, call.params["logGroupName"]), None)
+        return PASS
+
+    def _put_retention(self, call: Call) -> _Pass:
+        days = call.params["retentionInDays"]
+        if days not in _RETENTIONS:
+            message = (
+                f"1 validation error detected: Value '{days}' at 'retentionInDays' failed to satisfy constraint: "
+                f"Member must satisfy enum value set: [{', '.join(map(str, _RETENTIONS))}]"
+            )
+            raise RefusedError("InvalidParameterException", message)
         return PASS
 
     def _require_group(self, name: str, region: str) -> None:

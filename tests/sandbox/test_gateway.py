@@ -144,6 +144,21 @@ def test_what_nobody_can_answer_is_an_aws_error_that_names_it(
     assert service in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("service", "operation", "arguments"),
+    [
+        ("codebuild", "start_build", {"projectName": "web"}),
+        ("codepipeline", "start_pipeline_execution", {"name": "web"}),
+        ("logs", "start_query", {"startTime": 0, "endTime": 1, "queryString": "fields @message"}),
+    ],
+)
+def test_what_moto_would_only_pretend_to_do_is_refused(
+    serve: Serve, connect: Connect, service: str, operation: str, arguments: dict[str, Any]
+) -> None:
+    with pytest.raises(ClientError, match="is not implemented in the sandbox"):
+        getattr(connect(serve(), service), operation)(**arguments)
+
+
 def test_answers_tell_the_time_that_it_is_in_the_sandbox(make_world: MakeWorld, clock: HandClock) -> None:
     clock.advance(3600)
     headers = make_world().client("ecs").list_clusters()["ResponseMetadata"]["HTTPHeaders"]

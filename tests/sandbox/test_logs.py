@@ -219,6 +219,15 @@ def test_a_pattern_can_be_tried(world: Place) -> None:
     assert match["extractedValues"]["$1"] == "10.0.0.7"
 
 
+@pytest.mark.parametrize("days", [2, 13, 4000])
+def test_logs_are_kept_for_a_number_of_days_that_aws_has(world: Place, days: int) -> None:
+    logs = world.client("logs")
+    with refused(f"InvalidParameterException.*Value '{days}' at 'retentionInDays'"):
+        logs.put_retention_policy(logGroupName=GROUP, retentionInDays=days)
+    logs.put_retention_policy(logGroupName=GROUP, retentionInDays=14)
+    assert logs.describe_log_groups()["logGroups"][0]["retentionInDays"] == 14
+
+
 # Writing
 
 
