@@ -1,28 +1,22 @@
-"""`release` and `watch`: start a release, follow it to its end from anywhere, and say how it ended."""
+"""`release` and `watch`: start a release, and follow one to its end from anywhere."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from bgdeploy.cli.following import Following
 from bgdeploy.cli.invocation import Invocation, Result
-from bgdeploy.errors import BgdeployError, Exit, InterruptError
+from bgdeploy.errors import BgdeployError, InterruptError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from bgdeploy.aws import Aws
     from bgdeploy.config import Settings
-    from bgdeploy.release.attendant import Attendant
-    from bgdeploy.release.checks import ChecksState
-    from bgdeploy.release.ending import Ending
     from bgdeploy.release.reader import Reader
     from bgdeploy.release.start import Started
-    from bgdeploy.release.watch import Frame, Until
+    from bgdeploy.release.watch import Until
 
 
 def _duration(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
@@ -162,101 +156,3 @@ def open_reader(invocation: Invocation) -> Reader:
     settings = invocation.settings()
     aws = invocation.aws(settings)
     return Reader(aws, find_target(aws, settings.names))
-
-
-@dataclass
-class Following:
-    """The following of one deployment in front of whoever started the program."""
-
-    invocation: Invocation
-    reader: Reader
-    deployment: str
-    attendant: Attendant
-    started: bool = False  # by this very process
-    frame: Frame | None = None  # the newest that was shown
-
-    def follow(self, until: Until, timeout: int | None) -> Ending:
-        """Follow it and return how it ended; Ctrl-C, at whatever moment, ends the following and not the deployment."""
-        from bgdeploy.release.ending import detached
-
-        interrupts = self.invocation.interrupts
-        try:
-            try:
-                interrupts.let_through()
-                ended = self._follow(until, timeout)
-                interrupts.end()  # here, so that none comes between the ending and what is below
-            except KeyboardInterrupt:
-                ended = detached(self.frame.snapshot if self.frame else None, self.deployment)
-        finally:
-            interrupts.end()
-            self.attendant.close()
-        if ended.exit is Exit.INTERRUPTED:
-            self.invocation.end_echo()
-        return ended
-
-    def _follow(self, until: Until, timeout: int | None) -> Ending:
-        from bgdeploy.release.watch import follow
-        from bgdeploy.views.release import showing
-
-        invocation = self.invocation
-        console = invocation.err
-        with (
-            self._goes_on(),
-            showing(console, invocation.signs(console), live=invocation.watched) as show,
-        ):
-
-            def keep_and_show(frame: Frame) -> None:
-                self.frame = frame
-                show(frame)
-
-            return follow(
-                self.reader,
-                self.deployment,
-                clock=self.reader.aws.clock,
-                attendant=self.attendant,
-                until=until,
-                timeout=timeout,
-                show=keep_and_show,
-            )
-
-    @contextmanager
-    def _goes_on(self) -> Iterator[None]:
-        """Have an error that ends the following say that the deployment goes on, and how to attach again."""
-        from bgdeploy.aws import translated
-
-        try:
-            yield
-        except Exception as error:
-            told = error if isinstance(error, BgdeployError) else translated(error)
-            if told is None or not (self.started or self.frame):
-                raise
-            on = f"deployment {self.deployment} goes on: `bgdeploy watch {self.deployment}` follows it"
-            hint = "; ".join(part for part in (told.hint, on) if part)
-            raise BgdeployError(told.message, hint, {**told.result, "deployment": self.deployment}) from error
-
-    def result(self, ended: Ending, more: Mapping[str, Any] | None = None) -> Result:
-        """Return the ending: the card for people, and all of it for programs."""
-        invocation = self.invocation
-        spelled = replace(
-            ended,
-            why=tuple(map(invocation.spelled, ended.why)),
-            next=tuple(map(invocation.spelled, ended.next)),
-        )
-
-        def text() -> Any:
-            from bgdeploy.views.release import card
-
-            out = invocation.out
-            return card(spelled, invocation.signs(out), out.width)
-
-        failed = ended.exit is not Exit.DONE
-        return Result(
-            {**spelled.as_dict(), **(more or {}), "checks": _plain(self.attendant.state)},
-            text,
-            exit=ended.exit,
-            error=(ended.headline, "; ".join(ended.next)) if failed else None,
-        )
-
-
-def _plain(state: ChecksState) -> dict[str, Any]:
-    return {"stage": state.stage, "by": state.owner, "results": [asdict(one) for one in state.results]}
