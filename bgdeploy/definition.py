@@ -164,7 +164,8 @@ def parts(content: Mapping[str, Any]) -> Content:
         "memory": content.get("memory"),
         "architecture": platform.get("cpuArchitecture", "X86_64"),
         "ephemeralStorage": (content.get("ephemeralStorage") or {}).get("sizeInGiB", 20),
-        "containers": {each["name"]: _parts(each) for each in content["containerDefinitions"]},
+        "containers": [each["name"] for each in content["containerDefinitions"]],
+        **{f"container {each['name']}": _parts(each) for each in content["containerDefinitions"]},
     }
 
 

@@ -41,12 +41,22 @@ class Filling:
     container_name: str
     container_port: int
     hook: str  # the function's name
+    # What goes out with it although no placeholder asks for it, in ECS's spelling; a template that says it wins.
+    network: Mapping[str, Any] | None = None
+    platform_version: str = ""
 
     @classmethod
-    def of(cls, settings: Settings, task_definition: str) -> Filling:
-        """Return what the placeholders stand for in a release of `task_definition`."""
-        container = settings.config.container
-        return cls(task_definition, container.name, container.port, settings.names.hook)
+    def of(
+        cls, settings: Settings, task_definition: str, network: Mapping[str, Any] | None = None
+    ) -> Filling:
+        """Return what an AppSpec for a release of `task_definition` is filled with, its tasks standing in `network`.
+
+        CodeDeploy takes LATEST where the AppSpec names no platform version, whatever the service has.
+        """
+        container, wanted = settings.config.container, settings.config.service.platform_version
+        version = "" if wanted == "LATEST" else wanted
+        hook = settings.names.hook
+        return cls(task_definition, container.name, container.port, hook, network, version)
 
     def values(self) -> dict[str, str]:
         return {
@@ -82,6 +92,7 @@ def render(template: str, filling: Filling, name: str = str(TEMPLATE)) -> str:
                 f"there are: {', '.join(f'<{known}>' for known in values)}",
             )
     content = _PLACEHOLDER.sub(lambda match: values.get(match[1], match[0]), template)
+    content = _with_additions(content, filling)
     problems = list(_problems(content, filling))
     if problems:
         raise UsageError(
@@ -89,6 +100,47 @@ def render(template: str, filling: Filling, name: str = str(TEMPLATE)) -> str:
             "`bgdeploy --project FOLDER init` writes a whole one into an empty folder",
         )
     return content
+
+
+def moved(wanted: Mapping[str, Any] | None, running: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the network that is `wanted` when it is not the service's own, None when nothing has to be said.
+
+    The AppSpec is the only channel for it, and what it leaves out stays as the service has it (aws-facts 1.3).
+    """
+    return None if wanted is None or _unordered(wanted) == _unordered(running) else wanted
+
+
+def _unordered(network: Mapping[str, Any]) -> dict[str, Any]:
+    vpc = network.get("awsvpcConfiguration") or {}
+    return {key: sorted(value) if isinstance(value, list) else value for key, value in vpc.items() if value}
+
+
+def _with_additions(content: str, filling: Filling) -> str:
+    """Return the text with network and platform version in it, the very same text when there are none to add."""
+    additions: dict[str, Any] = {}
+    if filling.network:
+        vpc = filling.network["awsvpcConfiguration"]
+        spelled = {key[0].upper() + key[1:]: value for key, value in vpc.items()}
+        additions["NetworkConfiguration"] = {"AwsvpcConfiguration": spelled}
+    if filling.platform_version:
+        additions["PlatformVersion"] = filling.platform_version
+    try:
+        document = yaml.safe_load(content) if additions else None
+    except yaml.YAMLError:
+        return content  # which is told with all that is wrong with it
+    properties = _get(_only_resource(document), "Properties")
+    missing = {key: value for key, value in additions.items() if _get(properties, key) is None}
+    if not missing or not isinstance(properties, dict):
+        return content
+    properties.update(missing)
+    text: str = yaml.safe_dump(document, sort_keys=False)
+    return text
+
+
+def _only_resource(document: Any) -> Any:
+    resources = _get(document, "Resources")
+    single = isinstance(resources, list) and len(resources) == 1 and _single(resources[0])
+    return next(iter(resources[0].values())) if single else None
 
 
 def sha256(content: str) -> str:
@@ -115,10 +167,9 @@ def _problems(content: str, filling: Filling) -> list[str]:
         return [f"no YAML: {' '.join(str(error).split())}"]
     if not isinstance(document, Mapping):
         return ["it must be a mapping with version, Resources and Hooks"]
-    resources = _get(document, "Resources")
-    if not isinstance(resources, list) or len(resources) != 1 or not _single(resources[0]):
+    resource = _only_resource(document)
+    if resource is None:
         return ["Resources must list exactly one service (ECS deploys one at a time)"]
-    resource = next(iter(resources[0].values()))
     return [
         *_version_problems(_get(document, "version")),
         *_resource_problems(resource, filling),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bgdeploy.aws import Aws, error_code
+from bgdeploy.aws import Attrs, Aws, error_code
 from bgdeploy.config import Settings
 from bgdeploy.errors import BgdeployError, InterruptError, UsageError
 from bgdeploy.release import appspec, preflight, record, revision
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _ACTIVE = re.compile(r"(d-[A-Z0-9]+)")
 
 Say = Callable[[str], None]
+Network = Callable[[], "Attrs | None"]  # in ECS's words
 
 
 @dataclass(frozen=True)
@@ -47,18 +48,20 @@ def start(  # noqa: PLR0913 - the command line's options, one each
     strategy: str | None = None,
     checks: Mode = "all",
     ignore_alarms: bool = False,
+    network: Network = lambda: None,
     say: Say = lambda line: None,
     begin: Callable[[], None] = lambda: None,
 ) -> Started:
     """Start releasing `version`, saying each step, and return the deployment.
 
-    Nothing is built, registered or started unless everything that can be known beforehand is well. `begin` is called
+    Nothing is built, registered or started unless everything that can be known beforehand is well. `network` tells
+    where the tasks are to stand, and None when they are to stay where the service has them. `begin` is called
     right before the deployment is created: from then on, Ctrl-C must not lose what is returned. Raises UsageError for
     what the caller or the project has wrong, BusyError when another deployment is active, InterruptError when Ctrl-C
     came before `begin`, BgdeployError otherwise.
     """
     done: list[str] = []
-    asked = _Asked(version, image, strategy, checks, ignore_alarms)
+    asked = _Asked(version, image, strategy, checks, ignore_alarms, network)
     try:
         prepared = _prepare(aws, settings, project, asked, say, done)
     except KeyboardInterrupt:
@@ -79,6 +82,7 @@ class _Asked:
     strategy: str | None
     checks: Mode
     ignore_alarms: bool
+    network: Network
 
 
 @dataclass(frozen=True)
@@ -122,7 +126,8 @@ def _prepare(
         context=image.context,
     )
     record.save(aws, reader.target.bucket, told)
-    text = appspec.render(template, appspec.Filling.of(settings, registered.arn))
+    network = appspec.moved(asked.network(), reader.sides.service()["networkConfiguration"])
+    text = appspec.render(template, appspec.Filling.of(settings, registered.arn, network))
     return _Prepared(reader, config, text, told, asked.ignore_alarms)
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bgdeploy.config import Config, Service, Settings
 from bgdeploy.errors import UsageError
-from bgdeploy.release.appspec import Filling, read, render, revision
+from bgdeploy.release.appspec import Filling, moved, read, render, revision
 
 STARTER = read(Path(__file__).parents[2])
 FILLING = Filling(
@@ -114,3 +117,72 @@ def test_a_project_without_a_template_is_told_where_to_get_one(tmp_path: Path) -
     with pytest.raises(UsageError, match="cannot be read") as caught:
         read(tmp_path)
     assert "bgdeploy init" in caught.value.hint
+
+
+NETWORK = {
+    "awsvpcConfiguration": {
+        "subnets": ["subnet-a", "subnet-b"],
+        "securityGroups": ["sg-a"],
+        "assignPublicIp": "DISABLED",
+    }
+}
+
+
+def _properties(template: str, **more: Any) -> Any:
+    document = yaml.safe_load(render(template, replace(FILLING, **more)))
+    return document["Resources"][0]["TargetService"]["Properties"]
+
+
+def test_another_network_and_platform_go_out_with_the_release() -> None:
+    told = _properties(STARTER, network=NETWORK, platform_version="1.4.0")
+    assert told["NetworkConfiguration"]["AwsvpcConfiguration"] == {
+        "Subnets": ["subnet-a", "subnet-b"],
+        "SecurityGroups": ["sg-a"],
+        "AssignPublicIp": "DISABLED",
+    }
+    assert told["PlatformVersion"] == "1.4.0"
+    assert told["LoadBalancerInfo"] == {"ContainerName": "web", "ContainerPort": 80}
+
+
+def test_what_the_template_says_of_network_and_platform_wins() -> None:
+    own = (
+        "Properties:\n"
+        "        PlatformVersion: LATEST\n"
+        "        NetworkConfiguration:\n"
+        "          AwsvpcConfiguration: {Subnets: [mine], SecurityGroups: [mine], AssignPublicIp: ENABLED}"
+    )
+    template = STARTER.replace("Properties:", own)
+    assert render(template, replace(FILLING, network=NETWORK, platform_version="1.4.0")) == render(
+        template, FILLING
+    )
+
+
+def test_without_anything_to_add_the_text_goes_out_as_it_is_written() -> None:
+    assert "# What CodeDeploy deploys" in render(STARTER, FILLING)
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({}, False),
+        ({"subnets": ["subnet-b", "subnet-a"]}, False),
+        ({"subnets": ["subnet-a"]}, True),
+        ({"securityGroups": ["sg-a", "sg-b"]}, True),
+        ({"assignPublicIp": "ENABLED"}, True),
+    ],
+)
+def test_a_network_is_only_said_when_it_is_another(changed: dict[str, Any], told: bool) -> None:
+    running = {"awsvpcConfiguration": {**NETWORK["awsvpcConfiguration"], **changed}}
+    assert moved(NETWORK, running) == (NETWORK if told else None)
+
+
+def test_nobody_who_knows_no_network_moves_the_tasks() -> None:
+    assert moved(None, NETWORK) is None
+
+
+def test_only_a_platform_other_than_the_latest_is_said() -> None:
+    def platform(version: str) -> str:
+        config = Config(app="shop", service=Service(platform_version=version))
+        return Filling.of(Settings("dev", config), FILLING.task_definition).platform_version
+
+    assert (platform("LATEST"), platform("1.4.0")) == ("", "1.4.0")

@@ -248,7 +248,7 @@ def test_scaling_may_be_left_out_of_an_environment(tmp_path: Path) -> None:
 def test_the_parts_of_a_definition_have_names_and_say_what_ecs_adds(tmp_path: Path) -> None:
     told = parts(content(tmp_path, "container: {environment: {B: '2', A: '1'}, secrets: {C: /c}}"))
     assert (told["architecture"], told["ephemeralStorage"]) == ("X86_64", 20)
-    web = told["containers"]["web"]
+    web = told["container web"]
     assert (web["environment"], web["secrets"]) == ({"A": "1", "B": "2"}, {"C": "/c"})
 
 
