@@ -14,10 +14,11 @@ from bgdeploy.aws import STACK_TAG, Attrs, Aws, NotYetError, translated, wait_un
 from bgdeploy.errors import BgdeployError
 from bgdeploy.provision.decide import Adopted, change_of, removal_of
 from bgdeploy.provision.plan import Action, Change, Outcome, Plan, Progress, State
-from bgdeploy.provision.resource import TAGS, Foreseen, Known, Look, Remains, Resource
+from bgdeploy.provision.resource import TAGS, Foreseen, Known, Look, Remains, Resource, UnusableError
 from bgdeploy.provision.walk import Walk, walk
 
 Tell = Callable[[Progress], None]
+_STILL = {Action.NOOP, Action.USED}
 _SECONDS_UNTIL_SEEN = 15.0
 
 
@@ -41,14 +42,27 @@ def look_up(aws: Aws, resources: Sequence[Resource], *, for_removal: bool = Fals
         return resource.find(look), resource.forgotten(look, resources)
 
     looked = walk(dict.fromkeys(resources, ()), ask)
-    for error in looked.errors.values():
-        raise error
+    _raise_first(list(looked.errors.values()))
     if looked.interrupted:
         raise KeyboardInterrupt
     forgotten = {(each.was, each.name): each for _, found in looked.results.values() for each in found}
     return Found(
         {resource: actual for resource, (actual, _) in looked.results.items()}, tuple(forgotten.values())
     )
+
+
+def _raise_first(errors: Sequence[BaseException]) -> None:
+    """Raise the first error; what cannot be used is told all at once, when there is no other trouble."""
+    unusable = [error for error in errors if isinstance(error, UnusableError)]
+    for error in errors:
+        if len(unusable) < 2 or error not in unusable:
+            raise error
+    if unusable:
+        messages = "\n".join(f"  {error.message}" for error in unusable)
+        hints = "; ".join(dict.fromkeys(error.hint for error in unusable if error.hint))
+        raise UnusableError(
+            f"{len(unusable)} things that the config names cannot be used:\n{messages}", hints
+        )
 
 
 def examine(
@@ -71,8 +85,16 @@ def examine(
         elif actual is not None:
             known[resource] = actual
         changes.append(change)
-    changes += [Change(each.was, each.name, Action.DELETE) for each in found.forgotten]
+    changes += [_farewell(each, stuck=bool(stuck)) for each in found.forgotten]
     return Plan(aws.stack, tuple(changes))
+
+
+def _farewell(remains: Remains, *, stuck: bool) -> Change:
+    """Return what is to happen to something forgotten: it goes once all else is as it should be."""
+    if stuck:
+        reason = "goes once nothing is refused any more"
+        return Change(remains.was, remains.name, Action.BLOCKED, reason=reason)
+    return Change(remains.was, remains.name, Action.DELETE)
 
 
 def provision(
@@ -90,7 +112,7 @@ def provision(
         change = change_of(resource, actual, known, adopted)
         if change.action is Action.REFUSED:
             raise RefusedError(change.reason)
-        if change.action is not Action.NOOP:
+        if change.action not in _STILL:
             tell(Progress(change, State.STARTED))
         known[resource] = _carry_out(aws, resource, change, actual, known)
         progress = Progress(change, State.DONE, aws.clock.monotonic() - began)
@@ -99,20 +121,48 @@ def provision(
 
     done = walk({each: each.depends_on for each in resources}, visit, aws.leaving.set)
     outcome = _outcome(resources, done, tell)
+    if not outcome.failed and not outcome.blocked:
+        outcome = _await_use(aws, known, outcome, tell)
     if outcome.failed or outcome.blocked or not found.forgotten:
         return outcome
     removed = _remove(aws, dict.fromkeys(found.forgotten, ()), found, tell)
     return Outcome(outcome.results + removed.results, removed.interrupted)
 
 
+def _await_use(aws: Aws, known: Known, outcome: Outcome, tell: Tell) -> Outcome:
+    """Wait until those outside the stack can use it, and return the outcome with what did not come."""
+
+    def visit(resource: Resource) -> Progress:
+        began = aws.clock.monotonic()
+        change = Change(resource.address, resource.name, Action.AWAIT)
+        tell(Progress(change, State.STARTED))
+        resource.await_use(aws, known[resource])
+        progress = Progress(change, State.DONE, aws.clock.monotonic() - began)
+        tell(progress)
+        return progress
+
+    coming = [each for each in known if each.coming(known[each])]
+    waited = _outcome(coming, walk(dict.fromkeys(coming, ()), visit, aws.leaving.set), tell)
+    return Outcome(outcome.results + waited.failed + waited.blocked, waited.interrupted)
+
+
 def teardown(aws: Aws, resources: Sequence[Resource], tell: Tell, found: Found | None = None) -> Outcome:
     """Remove what carries the stack's tags, dependants first. What is not ours stays, and is told."""
     found = look_up(aws, resources, for_removal=True) if found is None else found
+    _refuse_what_is_held(aws, found)
     needed_by: dict[Resource, list[Resource]] = {each: [] for each in (*resources, *found.forgotten)}
     for resource in resources:
         for needed in resource.depends_on:
             needed_by[needed].append(resource)
     return _remove(aws, needed_by, found, tell)
+
+
+def _refuse_what_is_held(aws: Aws, found: Found) -> None:
+    """Raise RefusedError, before anything is removed, when something of ours must not be."""
+    for resource, actual in found.actual.items():
+        held = resource.held(actual) if actual is not None and aws.owns(actual.get(TAGS, {})) else ""
+        if held:
+            raise RefusedError(held)
 
 
 def _remove(
@@ -138,7 +188,7 @@ def _remove(
 def _carry_out(aws: Aws, resource: Resource, change: Change, actual: Attrs | None, known: Known) -> Attrs:
     if actual is None:
         return _create(aws, resource, known)
-    if change.action is Action.NOOP:
+    if change.action in _STILL:
         return actual
     wanted = resource.desired(known)
     changed = {difference.field for difference in change.differences}

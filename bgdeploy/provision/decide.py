@@ -16,10 +16,10 @@ def change_of(resource: Resource, actual: Attrs | None, known: Known, adopted: A
     """Return what provision is to do with a resource."""
     if resource.external and actual is None:
         return Change(resource.address, resource.name, Action.REFUSED, reason=resource.missing())
-    if resource.external:
-        return Change(resource.address, resource.name, Action.NOOP)
     if actual is None:
         return Change(resource.address, resource.name, Action.CREATE)
+    if resource.external:
+        return Change(resource.address, resource.name, Action.USED, reason=resource.told(actual))
     action = Action.UPDATE
     if not resource.part_of_another and not known.aws.owns(actual.get(TAGS, {})):
         if resource.address not in adopted or STACK_TAG in actual.get(TAGS, {}):
@@ -30,7 +30,8 @@ def change_of(resource: Resource, actual: Attrs | None, known: Known, adopted: A
     fixed = [difference for difference in found if difference.field in resource.immutable]
     if fixed:
         return Change(resource.address, resource.name, Action.REFUSED, found, _immutable(resource, fixed))
-    return Change(resource.address, resource.name, action if found else Action.NOOP, found)
+    later = resource.awaits_release(known, actual)
+    return Change(resource.address, resource.name, action if found else Action.NOOP, found, later=later)
 
 
 def removal_of(
@@ -61,15 +62,15 @@ def _ours(resource: Resource, actual: Attrs, aws: Aws, found: Mapping[Resource, 
 
 
 def _foreign(resource: Resource, actual: Attrs, aws: Aws) -> str:
-    what = f"{resource.kind} {resource.name!r}"
+    what, aside = resource.stranger(actual)
     owner = actual.get(TAGS, {}).get(STACK_TAG)
     if owner:
-        return (
-            f"{what} belongs to the stack {owner}: it is left alone; choose another app name or environment"
-        )
+        other = aside or "choose another app name or environment"
+        return f"{what} belongs to the stack {owner}: it is left alone; {other}"
+    other = aside or "remove or rename it, choose another app name"
     return (
-        f"{what} exists and does not carry the tag {STACK_TAG}={aws.stack}: it is not ours and is left alone; remove "
-        f"or rename it, choose another app name, or take it over: bgdeploy provision --adopt {resource.address}"
+        f"{what} exists and does not carry the tag {STACK_TAG}={aws.stack}: it is not ours and is left alone; "
+        f"{other}, or take it over: bgdeploy provision --adopt {resource.address}"
     )
 
 

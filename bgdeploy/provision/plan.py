@@ -18,12 +18,15 @@ class Action(str, Enum):
     UPDATE = "update"
     ADOPT = "adopt"  # an update that begins with our tags
     NOOP = "noop"
+    USED = "used"  # somebody else's: found, and left as it is
+    AWAIT = "await"  # never planned: it is made, and those outside the stack cannot use it yet
     DELETE = "delete"
     REFUSED = "refused"
     BLOCKED = "blocked"  # cannot be decided: what it needs is refused
 
 
 _EXISTS = {Action.NOOP, Action.UPDATE, Action.DELETE}
+_IDLE = {Action.NOOP, Action.USED, Action.AWAIT}
 
 
 @dataclass(frozen=True)
@@ -34,19 +37,16 @@ class Change:
     name: str
     action: Action
     differences: tuple[Difference, ...] = ()
-    reason: str = ""  # of a refusal, as a sentence with a way out
+    reason: str = ""  # of a refusal, as a sentence with a way out; what was found of what is used
     foreign: bool = False  # refused because it is not ours
+    later: tuple[Difference, ...] = ()  # what the next release changes: no provision could
 
     def as_dict(self) -> dict[str, Any]:
-        fields = [
-            {"field": each.where, "wanted": _plain(each.wanted), "actual": _plain(each.actual)}
-            for each in self.differences
-        ]
         return {
             "address": self.address,
             "name": self.name,
             "action": self.action.value,
-            "fields": fields,
+            "fields": _fields(self.differences),
             "reason": self.reason,
         }
 
@@ -61,7 +61,17 @@ class Plan:
     @property
     def pending(self) -> tuple[Change, ...]:
         """What is not as it should be."""
-        return tuple(change for change in self.changes if change.action is not Action.NOOP)
+        return tuple(change for change in self.changes if change.action not in _IDLE)
+
+    @property
+    def used(self) -> tuple[Change, ...]:
+        """What is somebody else's, and what of it was found."""
+        return tuple(change for change in self.changes if change.action is Action.USED)
+
+    @property
+    def later(self) -> tuple[Change, ...]:
+        """What is as it should be, or will be, but for parts that go out with the next release."""
+        return tuple(change for change in self.changes if change.later)
 
     @property
     def refused(self) -> tuple[Change, ...]:
@@ -82,6 +92,11 @@ class Plan:
             "stack": self.stack,
             "pending": [change.as_dict() for change in self.pending],
             "counts": dict(self.counts),
+            "next_release": [
+                {"address": change.address, "name": change.name, "fields": _fields(change.later)}
+                for change in self.later
+            ],
+            "used": [change.as_dict() for change in self.used],
             "resources": len(self.changes),
             "exists": [change.address for change in self.changes if change.action in _EXISTS],
         }
@@ -115,7 +130,7 @@ class Outcome:
 
     @property
     def changed(self) -> tuple[Progress, ...]:
-        idle = {Action.NOOP, Action.REFUSED}
+        idle = {*_IDLE, Action.REFUSED}
         return tuple(r for r in self.results if r.state is State.DONE and r.change.action not in idle)
 
     @property
@@ -137,8 +152,15 @@ class Outcome:
             "failed": [{"address": r.change.address, "error": r.error} for r in self.failed],
             "blocked": [{"address": r.change.address, "reason": r.error} for r in self.blocked],
             "left_alone": [{"address": r.change.address, "reason": r.change.reason} for r in self.left_alone],
-            "unchanged": sum(r.change.action is Action.NOOP for r in self.results),
+            "unchanged": sum(r.change.action in _IDLE for r in self.results),
         }
+
+
+def _fields(differences: tuple[Difference, ...]) -> list[dict[str, Any]]:
+    return [
+        {"field": each.where, "wanted": _plain(each.wanted), "actual": _plain(each.actual)}
+        for each in differences
+    ]
 
 
 def _plain(value: Any) -> Any:

@@ -9,8 +9,16 @@ from dataclasses import dataclass, fields
 from typing import Any, ClassVar, TypeVar
 
 from bgdeploy.aws import Attrs, Aws
+from bgdeploy.errors import BgdeployError
+from bgdeploy.provision.diff import Difference
 
 T = TypeVar("T")
+
+
+class UnusableError(BgdeployError):
+    """Something external cannot be used: nothing is begun then."""
+
+
 TAGS = "Tags"  # where `find` puts a resource's tags, as a dict
 
 
@@ -52,6 +60,9 @@ class Known:
 
     def __setitem__(self, resource: Resource, actual: Attrs) -> None:
         self._actual[resource] = actual
+
+    def __iter__(self) -> Iterator[Resource]:
+        return iter(self._actual)
 
     def __contains__(self, resource: object) -> bool:
         return resource in self._actual
@@ -132,6 +143,29 @@ class Resource:
     def forgotten(self, look: Look, declared: Collection[Resource]) -> list[Remains]:
         """Return what is ours, belongs to this resource's like, and is not what any of `declared` stands for."""
         return []
+
+    def awaits_release(self, known: Known, actual: Attrs) -> tuple[Difference, ...]:
+        """Return what differs from the config and no provision can change: the next release brings it. Calls nobody."""
+        return ()
+
+    def told(self, actual: Attrs) -> str:
+        """Return what there is to tell of something external that was found, "" when its name says it all."""
+        return ""
+
+    def held(self, actual: Attrs) -> str:
+        """Return why it must not be removed as it is: a sentence with a way out; "" when it may be."""
+        return ""
+
+    def coming(self, actual: Attrs) -> bool:
+        """Tell whether it is made and of use within the stack, but not yet to those outside."""
+        return False
+
+    def await_use(self, aws: Aws, actual: Attrs) -> None:
+        """Return once what is `coming` has come."""
+
+    def stranger(self, actual: Attrs) -> tuple[str, str]:
+        """Return how to call what is in its place and not ours, and how to step aside, "" for another name."""
+        return f"{self.kind} {self.name!r}", ""
 
     def missing(self) -> str:
         """Return what there is to tell when it is external and not there: a sentence with a way out."""

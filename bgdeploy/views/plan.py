@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from bgdeploy.provision.diff import Difference
 from bgdeploy.provision.plan import Action, Change, Plan
 
 _SIGNS = {
@@ -15,6 +16,7 @@ _SIGNS = {
     Action.REFUSED: "!",
     Action.BLOCKED: "!",
     Action.NOOP: " ",
+    Action.USED: "=",
 }
 _WORDS = {
     Action.CREATE: "to create",
@@ -28,8 +30,15 @@ _WORDS = {
 
 def lines(plan: Plan) -> Iterator[str]:
     """Yield the lines of a plan; one line when there is nothing to do."""
+    for change in plan.used:
+        yield f"{_SIGNS[change.action]} {change.address}  {change.name}" + (
+            change.reason and f": {change.reason}"
+        )
     for change in plan.pending:
         yield from _change(change)
+    for change in plan.later:
+        yield f"> {change.address}  {change.name}  goes out with the next release"
+        yield from _differences(change.later)
     yield summary(plan)
 
 
@@ -51,7 +60,11 @@ def _change(change: Change) -> Iterator[str]:
     if change.reason:
         yield f"    {change.reason}"
         return
-    for difference in change.differences:
+    yield from _differences(change.differences)
+
+
+def _differences(differences: tuple[Difference, ...]) -> Iterator[str]:
+    for difference in differences:
         yield f"    {difference.where}: {_shown(difference.actual)} -> {_shown(difference.wanted)}"
 
 

@@ -21,12 +21,14 @@ _DONE = {
     Action.UPDATE: "changed",
     Action.ADOPT: "taken over",
     Action.DELETE: "removed",
+    Action.AWAIT: "in use:",
 }
 _DOING = {
     Action.CREATE: "creating",
     Action.UPDATE: "changing",
     Action.ADOPT: "taking over",
     Action.DELETE: "removing",
+    Action.AWAIT: "waiting for",
 }
 # Where nobody sees what is under way, a change that may take minutes is announced when it begins.
 SLOW_KINDS = ("load-balancer", "nat-gateway", "endpoint", "service", "security-group", "subnet", "vpc")
@@ -112,7 +114,7 @@ def summary(outcome: Outcome, stack: str) -> str:
     parts += [f"{len(outcome.failed)} failed"] if outcome.failed else []
     parts += [f"{len(outcome.blocked)} not tried"] if outcome.blocked else []
     parts += [f"{len(outcome.left_alone)} left alone"] if outcome.left_alone else []
-    unchanged = sum(result.change.action is Action.NOOP for result in outcome.results)
+    unchanged = sum(result.change.action in {Action.NOOP, Action.USED} for result in outcome.results)
     if not parts:
         return f"{stack}: nothing to change, {unchanged} resources are as they should be"
     return f"{stack}: {', '.join(parts)}" + (f", {unchanged} unchanged" if unchanged else "")

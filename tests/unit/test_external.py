@@ -27,7 +27,7 @@ def stack(cupboard: Cupboard) -> list[Resource]:
 def test_an_external_thing_is_left_as_it_is_whatever_its_tags_and_values() -> None:
     cupboard = Cupboard(held={"theirs": {"Id": "id-theirs", "Colour": "blue", TAGS: {STACK_TAG: "another"}}})
     outcome = converge.provision(aws(), stack(cupboard), lambda news: None)
-    assert [result.change.action for result in outcome.results] == [Action.NOOP, Action.CREATE]
+    assert [result.change.action for result in outcome.results] == [Action.USED, Action.CREATE]
     assert cupboard.deeds == ["create ours"]
 
 

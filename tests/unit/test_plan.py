@@ -153,7 +153,9 @@ def test_a_resource_depends_on_all_that_it_holds_and_all_that_it_comes_after() -
 def test_a_plan_counts_and_tells_what_is_pending_refused_and_grave() -> None:
     changes = [Change(f"thing/{action.value}", "x", action) for action in Action]
     plan = Plan(STACK, tuple(changes))
-    assert [change.action for change in plan.pending] == [a for a in Action if a is not Action.NOOP]
+    assert [change.action for change in plan.pending] == [
+        a for a in Action if a not in {Action.NOOP, Action.USED, Action.AWAIT}
+    ]
     assert [change.address for change in plan.refused] == ["thing/refused"]
     assert [change.address for change in plan.grave] == ["thing/adopt", "thing/delete"]
     assert plan.as_dict()["exists"] == ["thing/update", "thing/noop", "thing/delete"]
