@@ -2,94 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
 from bgdeploy.names import Names
-
-_UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
-_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
-
-
-class Duration(int):
-    """Whole seconds, written `90s`, `5m`, `1h30m` or `14d`."""
-
-    form: ClassVar[str] = "a duration such as 90s, 5m or 1h30m"
-
-    @classmethod
-    def parse(cls, text: str) -> Duration:
-        """Return the duration that `text` writes. Raises ValueError for anything else."""
-        match = _DURATION.fullmatch(text.strip())
-        if not match or not any(match.groups()):
-            raise ValueError(f"{cls.form}, not {text!r}")
-        return cls(sum(int(n or 0) * unit for n, unit in zip(match.groups(), _UNITS.values(), strict=True)))
-
-    @staticmethod
-    def pattern() -> str:
-        """Return the regular expression of what `parse` takes, for the schema."""
-        return rf"^(?=\S){_DURATION.pattern}$"
-
-    def __str__(self) -> str:
-        rest, parts = int(self), ""
-        for letter, size in _UNITS.items():
-            count, rest = divmod(rest, size)
-            parts += f"{count}{letter}" if count else ""
-        return parts or "0s"
-
-    @property
-    def minutes(self) -> int:
-        """Whole minutes, for the parts of AWS that count in them."""
-        return int(self) // 60
-
-
-class Percent(float):
-    """A share, written `1%` or `0.5%`."""
-
-    form: ClassVar[str] = "a percentage such as 1% or 0.5%"
-
-    @classmethod
-    def parse(cls, text: str) -> Percent:
-        """Return the percentage that `text` writes. Raises ValueError for anything else."""
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)%", text.strip())
-        if not match:
-            raise ValueError(f"{cls.form}, not {text!r}")
-        return cls(match[1])
-
-    @staticmethod
-    def pattern() -> str:
-        return r"^\d+(\.\d+)?%$"
-
-    def __str__(self) -> str:
-        return f"{float(self):g}%"
-
-
-class Latency(float):
-    """Seconds and parts of them, written `500ms`, `2s` or `1.5s`."""
-
-    form: ClassVar[str] = "a time such as 500ms, 2s or 1.5s"
-
-    @classmethod
-    def parse(cls, text: str) -> Latency:
-        """Return the time that `text` writes. Raises ValueError for anything else."""
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s)", text.strip())
-        if not match:
-            raise ValueError(f"{cls.form}, not {text!r}")
-        return cls(float(match[1]) / (1000 if match[2] == "ms" else 1))
-
-    @staticmethod
-    def pattern() -> str:
-        return r"^\d+(\.\d+)?(ms|s)$"
-
-    def __str__(self) -> str:
-        return f"{float(self):g}s" if self >= 1 else f"{float(self) * 1000:g}ms"
-
-
-def lasting(text: str) -> Any:
-    """Return the default of a field that holds a duration."""
-    return field(default_factory=lambda: Duration.parse(text))
-
+from bgdeploy.quantities import Duration as Duration
+from bgdeploy.quantities import Latency as Latency
+from bgdeploy.quantities import Percent as Percent
+from bgdeploy.quantities import lasting
 
 Name = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]*$", max_length=40)]
 Port = Annotated[int, Meta(ge=1, le=65535)]
@@ -102,17 +23,44 @@ class Base(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 class CreateNetwork(Base, frozen=True):
     cidr: str = "10.20.0.0/16"
+    zones: Literal[2, 3] = 2
+    # What tasks reach the world by: none, they have public addresses; nat, a NAT gateway before private subnets;
+    # endpoints, nothing but the AWS services that they need, from private subnets.
+    private: Literal["none", "nat", "endpoints"] = "none"
+
+
+Tags = dict[str, str]
+Subnets = tuple[str, ...] | Tags
+
+
+class UseNetwork(Base, frozen=True):
+    """A network that is there already, and stays as it is; found by ids, or by the tags that all of it carries."""
+
+    vpc: str | Tags
+    task_subnets: Subnets
+    load_balancer_subnets: Subnets = ()  # not with load_balancer.use
 
 
 class Network(Base, frozen=True):
-    create: CreateNetwork = field(default_factory=CreateNetwork)
+    create: CreateNetwork | None = None
+    use: UseNetwork | None = None
+
+    @property
+    def made(self) -> CreateNetwork | None:
+        """The network to create, None where an existing one is used."""
+        return None if self.use else self.create or CreateNetwork()
 
 
 class ProductionListener(Base, frozen=True):
     port: Port = 80
+    certificate: Annotated[str, Meta(pattern=r"^arn:[\w-]+:(acm|iam):")] | None = None  # makes it HTTPS
+    tls_policy: str = "ELBSecurityPolicy-TLS13-1-2-2021-06"  # which versions and ciphers clients may use
+    redirect_http: bool = False  # whoever asks port 80 is sent to HTTPS
 
 
 class TestListener(Base, frozen=True):
+    """HTTPS when production is, with the same certificate."""
+
     port: Port = 8080
     allow: tuple[str, ...] = ("vpc",)  # who may reach it: vpc, or a CIDR
 
@@ -125,11 +73,26 @@ class HealthCheck(Base, frozen=True):
     unhealthy: Annotated[int, Meta(ge=2, le=10)] = 2
 
 
+class AccessLogs(Base, frozen=True):
+    bucket: str  # somebody else's: it outlives the stack, and its policy lets the load balancer write
+    prefix: str = ""
+
+
 class LoadBalancer(Base, frozen=True):
+    use: Annotated[str, Meta(pattern=r":loadbalancer/app/[\w-]+/\w+$")] | None = (
+        None  # the ARN of an existing one
+    )
     production: ProductionListener = field(default_factory=ProductionListener)
     test: TestListener = field(default_factory=TestListener)
+    host: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9.-]*$")] | None = (
+        None  # by which visitors know the application
+    )
     health_check: HealthCheck = field(default_factory=HealthCheck)
     deregistration_delay: Duration = lasting("30s")
+    stickiness: Duration | None = None  # for so long a visitor comes back to the same task
+    idle_timeout: Duration = lasting("60s")
+    deletion_protection: bool = False
+    access_logs: AccessLogs | None = None
 
 
 class ContainerHealth(Base, frozen=True):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -10,18 +9,12 @@ from collections.abc import Iterable, Iterator
 from bgdeploy.alarmrules import broken_alarm_rules
 from bgdeploy.config import Check, Config, Duration
 from bgdeploy.names import LONGEST_STACK_NAME, Names
+from bgdeploy.networkrules import broken_network_rules
 from bgdeploy.strategy import strategy_problem
+from bgdeploy.taskrules import broken_task_rules
 
 Broken = tuple[tuple["str | int", ...], str]
 
-# Memory in MiB that Fargate gives with each CPU size: first, last, step (ECS guide, "Task CPU and memory").
-_MEMORY = {
-    256: (512, 2048, 512),
-    512: (1024, 4096, 1024),
-    1024: (2048, 8192, 1024),
-    2048: (4096, 16384, 1024),
-    4096: (8192, 30720, 1024),
-}
 # The days that CloudWatch Logs can keep a log for (PutRetentionPolicy).
 _RETENTION = (
     1,
@@ -55,8 +48,9 @@ _LONGEST_APPROVAL = Duration(5 * 86400)  # 120 hours between install and shift (
 def broken_rules(config: Config, env: str) -> Iterator[Broken]:
     """Yield the key path of every value that cannot work, and a sentence that says why and what would."""
     yield from _names(config, env)
-    yield from _network(config)
-    yield from _sizes(config)
+    yield from broken_network_rules(config)
+    yield from _logs(config)
+    yield from broken_task_rules(config)
     yield from _deployment(config)
     yield from _checks(config.checks)
     yield from broken_alarm_rules(config, Names(f"{config.app}-{env}"))
@@ -76,38 +70,7 @@ def _names(config: Config, env: str) -> Iterator[Broken]:
         yield ("app",), f"an environment's name is lower-case letters, digits and hyphens, not {env!r}"
 
 
-def _network(config: Config) -> Iterator[Broken]:
-    cidr = config.network.create.cidr
-    network = _cidr(cidr)
-    if network is None or not 16 <= network.prefixlen <= 24:
-        yield ("network", "create", "cidr"), f"must be an IPv4 network of size /16 to /24, not {cidr!r}"
-    balancer = config.load_balancer
-    if balancer.production.port == balancer.test.port:
-        yield ("load_balancer", "test", "port"), "must differ from load_balancer.production.port"
-    for index, source in enumerate(balancer.test.allow):
-        if source != "vpc" and _cidr(source) is None:
-            yield (
-                ("load_balancer", "test", "allow", index),
-                f"must be vpc or a CIDR such as 203.0.113.7/32, not {source!r}",
-            )
-    if balancer.health_check.timeout >= balancer.health_check.interval:
-        yield ("load_balancer", "health_check", "timeout"), "must be shorter than the interval"
-    if not 5 <= balancer.health_check.interval <= 300:
-        yield ("load_balancer", "health_check", "interval"), "must be between 5s and 5m"
-    if balancer.deregistration_delay > 3600:
-        yield ("load_balancer", "deregistration_delay"), "must be at most 1h"
-
-
-def _sizes(config: Config) -> Iterator[Broken]:
-    first, last, step = _MEMORY[config.container.cpu]
-    if config.container.memory not in range(first, last + 1, step):
-        yield (
-            ("container", "memory"),
-            (
-                f"Fargate gives {config.container.cpu} CPU units {first} to {last} MiB "
-                f"in steps of {step}, not {config.container.memory}"
-            ),
-        )
+def _logs(config: Config) -> Iterator[Broken]:
     days, rest = divmod(config.logs.retention, 86400)
     if rest or days not in _RETENTION:
         yield (
@@ -142,13 +105,6 @@ def _checks(checks: tuple[Check, ...]) -> Iterator[Broken]:
                 re.compile(check.matches.replace("{version}", "v1"))
             except re.error as error:
                 yield ("checks", index, "matches"), f"is no regular expression: {error}"
-
-
-def _cidr(text: str) -> ipaddress.IPv4Network | None:
-    try:
-        return ipaddress.IPv4Network(text)
-    except ValueError:
-        return None
 
 
 def _twice(names: Iterable[str]) -> list[str]:

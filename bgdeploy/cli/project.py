@@ -56,6 +56,7 @@ def schema() -> Result:
         raise NotImplementedError
 
     document = msgspec.json.schema(Config, schema_hook=hook)
-    # `none` is how people write that nobody need approve; the type says null.
-    document["$defs"]["Deployment"]["properties"]["approval"]["anyOf"].append({"const": "none"})
+    # `none` is how people write that there is none of it; the type says null.
+    for kind, key in (("Deployment", "approval"), ("LoadBalancer", "stickiness")):
+        document["$defs"][kind]["properties"][key]["anyOf"].append({"const": "none"})
     return Result(document, json.dumps(document, indent=2))

@@ -8,11 +8,12 @@ from typing import Any
 
 from bgdeploy.aws import Attrs, Aws, absent, tag_list, tag_map
 from bgdeploy.provision.resource import TAGS, Known, Look, Remains, Resource
+from bgdeploy.resources.existing import ExistingLoadBalancer
 from bgdeploy.resources.load_balancer import LoadBalancer, TargetGroup
 from bgdeploy.resources.observe import MetricFilter
 
 # The two ways to say what an alarm compares; PutMetricAlarm takes one of them.
-_OF_ONE = ("Namespace", "MetricName", "Statistic", "Period")
+_OF_ONE = ("Namespace", "MetricName", "Dimensions", "Statistic", "Period")
 _OF_SEVERAL = ("Metrics",)
 _HOW = (
     "EvaluationPeriods",
@@ -21,6 +22,8 @@ _HOW = (
     "ComparisonOperator",
     "TreatMissingData",
 )
+# What people add to it, and we do not declare: whom it tells.
+_THEIRS = ("AlarmDescription", "ActionsEnabled", "AlarmActions", "OKActions", "InsufficientDataActions")
 
 
 @dataclass(frozen=True)
@@ -70,9 +73,9 @@ class Alarm(Resource):
         return desired
 
     def update(self, aws: Aws, actual: Attrs, changed: Attrs) -> Attrs:
-        """PutMetricAlarm replaces the whole alarm, so all of what we declare goes along."""
-        declared = (*_HOW, *self._ways(actual, changed))
-        whole = {key: actual[key] for key in declared if key in actual} | changed
+        """PutMetricAlarm replaces the whole alarm, so all of what it has goes along."""
+        had = (*_HOW, *_THEIRS, *self._ways(actual, changed))
+        whole = {key: actual[key] for key in had if key in actual} | changed
         aws.client("cloudwatch").put_metric_alarm(AlarmName=self.name, **whole)
         return changed
 
@@ -98,6 +101,7 @@ class LogAlarm(Alarm):
         return {
             "Namespace": self.metric.namespace,
             "MetricName": self.metric.name,
+            "Dimensions": [],
             "Statistic": "Sum",
             "Period": self.evaluation.period,
         }
@@ -123,7 +127,7 @@ class TrafficAlarm(Alarm):
     """
 
     formula: Formula
-    balancer: LoadBalancer
+    balancer: LoadBalancer | ExistingLoadBalancer
     blue: TargetGroup
     green: TargetGroup
 

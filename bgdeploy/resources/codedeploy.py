@@ -10,7 +10,8 @@ from bgdeploy.provision.resource import TAGS, Known, Look, Remains, Resource
 from bgdeploy.resources.alarms import Alarm, ExistingAlarm, forgotten_alarms
 from bgdeploy.resources.ecs import Service
 from bgdeploy.resources.identity import Role
-from bgdeploy.resources.load_balancer import Listener, TargetGroup
+from bgdeploy.resources.listeners import Listener
+from bgdeploy.resources.load_balancer import TargetGroup
 
 _EVENTS = {
     "failure": "DEPLOYMENT_FAILURE",
@@ -61,6 +62,8 @@ class DeploymentGroup(Resource):
 
     kind = "deployment-group"
     taken = frozenset({"DeploymentGroupAlreadyExistsException"})
+    # A group for ECS can have no other (aws-facts 5.1).
+    create_only = frozenset({"deploymentStyle"})
     application: Application
     role: Role
     service: Service

@@ -24,6 +24,7 @@ from bgdeploy.resources.election import elect, elected
 
 # A load balancer's network interfaces outlive it by some minutes; until then its neighbours cannot go (aws-facts 7.4).
 DRAINING_PATIENCE = 900.0
+_GONE = {"deleting", "deleted", "failed"}
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Type:
     key: str  # of the answer, and of each thing its id
     ident: str
     delete: Callable[[Aws, str], None]
+    filters: str = "Filters"  # what the call names its filters
 
 
 def tagged(look: Look, kind: Type) -> list[Attrs]:
@@ -43,8 +45,9 @@ def tagged(look: Look, kind: Type) -> list[Attrs]:
     def ask() -> list[Attrs]:
         call = getattr(look.aws.client("ec2"), f"describe_{kind.what}")
         filters = [{"Name": f"tag:{STACK_TAG}", "Values": [look.aws.stack]}]
-        found = [{**each, TAGS: tag_map(each.get("Tags"))} for each in call(Filters=filters)[kind.key]]
-        return [each for each in found if each.get("State") not in {"deleting", "deleted", "failed"}]
+        answer = call(**{kind.filters: filters})[kind.key]
+        found = [{**each, TAGS: tag_map(each.get("Tags"))} for each in answer]
+        return [each for each in found if str(each.get("State", "")).lower() not in _GONE]
 
     found: list[Attrs] = look.once(kind, ask)
     return found
@@ -122,7 +125,9 @@ def _stands_for(declared: Collection[Resource], look: Look, kind: Type, actual: 
 
 
 def _in_use(error: Exception) -> bool:
-    return error_code(error) in {"DependencyViolation", "InvalidIPAddress.InUse"}
+    # An address belongs to AWS itself as long as a NAT gateway has it, even one that is all but gone.
+    lent = error_code(error) == "AuthFailure" and "access the specified resource" in str(error)
+    return lent or error_code(error) in {"DependencyViolation", "InvalidIPAddress.InUse"}
 
 
 def _removing(name: str, argument: str, *gone: str) -> Callable[[Aws, str], None]:
@@ -215,7 +220,7 @@ SECURITY_GROUP = Type(
     "GroupId",
     _removing("delete_security_group", "GroupId", "InvalidGroup.NotFound"),
 )
-NAT_GATEWAY = Type("natgateway", "nat_gateways", "NatGateways", "NatGatewayId", _delete_nat_gateway)
+NAT_GATEWAY = Type("natgateway", "nat_gateways", "NatGateways", "NatGatewayId", _delete_nat_gateway, "Filter")
 ADDRESS = Type(
     "elastic-ip",
     "addresses",

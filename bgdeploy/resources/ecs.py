@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from bgdeploy.aws import Attrs, Aws, absent, error_code, retry, tag_list, tag_map, wait_until
+from bgdeploy.definition import parts
 from bgdeploy.names import PLACEHOLDER
-from bgdeploy.provision.resource import TAGS, Known, Look, Resource
+from bgdeploy.provision.diff import Difference, Whole, differences
+from bgdeploy.provision.resource import TAGS, Known, Look, Remains, Resource
+from bgdeploy.resources.existing import ExistingSubnets
 from bgdeploy.resources.identity import Role
-from bgdeploy.resources.load_balancer import Listener, TargetGroup
+from bgdeploy.resources.listeners import Listener
+from bgdeploy.resources.load_balancer import TargetGroup
 from bgdeploy.resources.network import Subnet
 from bgdeploy.resources.observe import LogGroup
+from bgdeploy.resources.scaling import forgotten_target
 from bgdeploy.resources.security import SecurityGroup
 
+VERSION_TAG = "bgdeploy:version"  # on a task definition
 PLACEHOLDER_IMAGE = "public.ecr.aws/docker/library/httpd:2.4-alpine"
 
 
@@ -24,6 +30,20 @@ def _pairs(tags: Any) -> list[dict[str, str]]:
 
 def _retag(aws: Aws, arn: str, tags: Mapping[str, str]) -> None:
     aws.client("ecs").tag_resource(resourceArn=arn, tags=_pairs(tags))
+
+
+def _service(look: Look, cluster: str, name: str) -> Attrs | None:
+    """Return a service, also one that drains: one call for all who want to know."""
+
+    def ask() -> Attrs | None:
+        with absent("ClusterNotFoundException"):
+            ecs = look.aws.client("ecs")
+            found = ecs.describe_services(cluster=cluster, services=[name], include=["TAGS"])["services"]
+            there = [each for each in found if each["status"] in {"ACTIVE", "DRAINING"}]
+            return dict(there[0]) if there else None
+        return None
+
+    return look.once(("service", cluster, name), ask)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -77,6 +97,9 @@ class TaskDefinition(Resource):
     execution_role: Role
     task_role: Role
     log_group: LogGroup
+    cluster: str  # the names of cluster and service that run it
+    service: str
+    declared: Mapping[str, Any]  # the parts of what the next release registers
 
     def desired(self, known: Known) -> Attrs:
         logs = {
@@ -103,15 +126,30 @@ class TaskDefinition(Resource):
         }
 
     def find(self, look: Look) -> Attrs | None:
-        """The newest revision of ours: `aws ecs deploy` and the console register some that carry no tags."""
+        """What the service runs, or else the newest revision of ours.
+
+        `aws ecs deploy` and the console register some that carry no tags.
+        """
         newest: Attrs | None = None
-        for arn in self._revisions(look.aws, look.for_removal):
+        for arn in (*self._running(look), *self._revisions(look.aws, look.for_removal)):
             found = look.aws.client("ecs").describe_task_definition(taskDefinition=arn, include=["TAGS"])
             told = {**found["taskDefinition"], TAGS: tag_map(found.get("tags"))}
             newest = newest or told
             if look.aws.owns(told[TAGS]):
                 return told
         return newest
+
+    def awaits_release(self, known: Known, actual: Attrs) -> tuple[Difference, ...]:
+        """What the config says otherwise than the revision that runs; of the placeholder nobody expects anything."""
+        if actual.get(TAGS, {}).get(VERSION_TAG, PLACEHOLDER) == PLACEHOLDER:
+            return ()
+        return tuple(differences(_to_the_last_key(self.declared), parts(actual)))
+
+    def _running(self, look: Look) -> Iterator[str]:
+        """Yield the ARN of the revision that the service runs, if it does."""
+        service = None if look.for_removal else _service(look, self.cluster, self.service)
+        if service and service["status"] == "ACTIVE":
+            yield service["taskDefinition"]
 
     def _revisions(self, aws: Aws, deregistered_too: bool) -> Iterator[str]:
         """Yield the ARNs of the family's revisions, the newest first; at last those that are not deleted yet."""
@@ -126,7 +164,7 @@ class TaskDefinition(Resource):
             networkMode="awsvpc",
             requiresCompatibilities=["FARGATE"],
             **desired,
-            tags=_pairs({**self.tags(aws), "bgdeploy:version": PLACEHOLDER}),
+            tags=_pairs({**self.tags(aws), VERSION_TAG: PLACEHOLDER}),
         )
         return dict(made["taskDefinition"])
 
@@ -146,6 +184,16 @@ class TaskDefinition(Resource):
             ecs.delete_task_definitions(taskDefinitions=ours[n : n + 10])
 
 
+def _to_the_last_key(declared: Mapping[str, Any]) -> Attrs:
+    """Return the parts such that what a container has beside its declared environment or secrets differs too."""
+    return {
+        name: {key: Whole(each) if isinstance(each, dict) else each for key, each in value.items()}
+        if isinstance(value, dict)
+        else value
+        for name, value in declared.items()
+    }
+
+
 def _family(arn: str) -> str:
     return arn.rpartition("/")[2].partition(":")[0]
 
@@ -157,23 +205,30 @@ class Service(Resource):
     kind = "service"
     taken = frozenset({"Creation of service was not idempotent"})  # aws-facts 6.1
     # CodeDeploy moves them with every deployment (aws-facts 6.2), and ECS refuses to change them any other way (6.3).
+    # What the config says otherwise of the network goes out with the next release.
     create_only = frozenset({"taskDefinition", "loadBalancers", "networkConfiguration"})
     immutable = frozenset({"deploymentController"})
     cluster: Cluster
     task_definition: TaskDefinition
     target_group: TargetGroup
-    subnets: tuple[Subnet, ...]
+    subnets: tuple[Subnet | ExistingSubnets, ...]
     security_group: SecurityGroup
     tasks: int
     listeners: tuple[
         Listener, ...
     ]  # a target group must hang on one before a service may use it (aws-facts 6.1)
+    scaled: bool = False  # auto scaling decides how many tasks there are
+    execute_command: bool = False
+    grace: int = 60  # seconds
+    platform_version: str = "LATEST"
 
     def desired(self, known: Known) -> Attrs:
+        count = {} if self.scaled else {"desiredCount": self.tasks}
         return {
             "deploymentController": {"type": "CODE_DEPLOY"},
-            "desiredCount": self.tasks,
-            "healthCheckGracePeriodSeconds": 60,
+            **count,
+            "healthCheckGracePeriodSeconds": self.grace,
+            "enableExecuteCommand": self.execute_command,
             "taskDefinition": known[self.task_definition]["taskDefinitionArn"],
             "loadBalancers": [
                 {
@@ -182,26 +237,43 @@ class Service(Resource):
                     "containerPort": self.task_definition.port,
                 }
             ],
-            "networkConfiguration": {
-                "awsvpcConfiguration": {
-                    "subnets": sorted(known[subnet]["SubnetId"] for subnet in self.subnets),
-                    "securityGroups": [known[self.security_group]["GroupId"]],
-                    "assignPublicIp": "ENABLED",  # the subnets' one way out, to pull images
-                }
-            },
+            "networkConfiguration": self.network(known),
         }
 
+    def network(self, known: Known) -> Attrs:
+        """Return where its tasks are to stand."""
+        public = any(subnet.wants_addresses(known) for subnet in self.subnets)
+        return {
+            "awsvpcConfiguration": {
+                "subnets": sorted(each for subnet in self.subnets for each in subnet.ids(known)),
+                "securityGroups": [known[self.security_group]["GroupId"]],
+                "assignPublicIp": "ENABLED" if public else "DISABLED",
+            }
+        }
+
+    def awaits_release(self, known: Known, actual: Attrs) -> tuple[Difference, ...]:
+        """Where the tasks stand and what they run on: only an AppSpec can say it (aws-facts 1.3)."""
+        network = {
+            key: set(value) if isinstance(value, list) else value
+            for key, value in self.network(known)["awsvpcConfiguration"].items()
+        }
+        wanted: Attrs = {"networkConfiguration": {"awsvpcConfiguration": network}}
+        if self.platform_version != "LATEST":
+            wanted["platformVersion"] = self.platform_version
+        return tuple(differences(wanted, actual))
+
     def find(self, look: Look) -> Attrs | None:
-        with absent("ClusterNotFoundException"):
-            ecs = look.aws.client("ecs")
-            found = ecs.describe_services(cluster=self.cluster.name, services=[self.name], include=["TAGS"])[
-                "services"
-            ]
-            # One that drains is still in the way of who removes; who makes a new one waits for it (aws-facts 6.1).
-            there = {"ACTIVE", "DRAINING"} if look.for_removal else {"ACTIVE"}
-            active = [service for service in found if service["status"] in there]
-            return {**active[0], TAGS: tag_map(active[0].get("tags"))} if active else None
-        return None
+        found = _service(look, self.cluster.name, self.name)
+        # One that drains is still in the way of who removes; who makes a new one waits for it (aws-facts 6.1).
+        if found is None or (found["status"] != "ACTIVE" and not look.for_removal):
+            return None
+        primary: Attrs = next((each for each in found.get("taskSets", ()) if each["status"] == "PRIMARY"), {})
+        platform = primary.get("platformVersion", found.get("platformVersion"))
+        return {**found, "platformVersion": platform, TAGS: tag_map(found.get("tags"))}
+
+    def forgotten(self, look: Look, declared: Collection[Resource]) -> list[Remains]:
+        """The scaling that it used to have."""
+        return forgotten_target(look, self.cluster.name, self.name, declared)
 
     def create(self, aws: Aws, desired: Attrs) -> Attrs:
         def make() -> Attrs:
@@ -209,10 +281,10 @@ class Service(Resource):
                 cluster=self.cluster.name,
                 serviceName=self.name,
                 launchType="FARGATE",
-                platformVersion="LATEST",
+                platformVersion=self.platform_version,
                 schedulingStrategy="REPLICA",
                 tags=_pairs(self.tags(aws)),
-                **desired,
+                **{"desiredCount": self.tasks, **desired},
             )
             return dict(made["service"])
 

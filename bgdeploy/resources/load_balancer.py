@@ -1,20 +1,26 @@
-"""The load balancer, its listeners production and test, and the pair of target groups that traffic moves between."""
+"""The load balancer, and the pair of target groups that traffic moves between."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bgdeploy.aws import ADDRESS_TAG, Attrs, Aws, absent, tag_list, tag_map, wait_until
-from bgdeploy.provision.resource import TAGS, Known, Look, Remains, Resource
+from bgdeploy.aws import Attrs, Aws, absent, tag_list, tag_map, wait_until
+from bgdeploy.provision.resource import TAGS, Known, Look, Resource
+from bgdeploy.resources.existing import ExistingSubnets, ExistingVpc
 from bgdeploy.resources.network import Subnet, Vpc
 from bgdeploy.resources.security import SecurityGroup
 
-_DELAY = "deregistration_delay.timeout_seconds"
+# Attributes by the names that AWS gives them, each with a dot; what a new load balancer or target group has of them.
+_PROTECTED = "deletion_protection.enabled"
+_LOGGED = "access_logs.s3.enabled"
+_NEW_BALANCER = {_PROTECTED: "false", _LOGGED: "false", "idle_timeout.timeout_seconds": "60"}
+_NEW_GROUP = {"deregistration_delay.timeout_seconds": "300", "stickiness.enabled": "false"}
+_PATIENCE = 600.0  # seconds; a load balancer comes within minutes, and goes
 
 
-def _tags_of(look: Look, arns: list[str]) -> dict[str, dict[str, str]]:
+def tags_of(look: Look, arns: list[str]) -> dict[str, dict[str, str]]:
     """Return the tags of load balancers, target groups or listeners, twenty at a time as the API has it."""
     elbv2 = look.aws.client("elbv2")
     described = [
@@ -23,18 +29,50 @@ def _tags_of(look: Look, arns: list[str]) -> dict[str, dict[str, str]]:
     return {each["ResourceArn"]: tag_map(each["Tags"]) for batch in described for each in batch}
 
 
-def _retag(aws: Aws, arn: str, tags: Mapping[str, str]) -> None:
+def retag(aws: Aws, arn: str, tags: Mapping[str, str]) -> None:
+    """Put `tags` on a load balancer, target group or listener."""
     aws.client("elbv2").add_tags(ResourceArns=[arn], Tags=tag_list(tags))
 
 
-def _balancer(look: Look, name: str) -> Attrs | None:
+def named(look: Look, name: str) -> Attrs | None:
+    """Return a load balancer with its tags, None when there is none of that name."""
+
     def ask() -> Attrs | None:
         with absent("LoadBalancerNotFound"):
             found = dict(look.aws.client("elbv2").describe_load_balancers(Names=[name])["LoadBalancers"][0])
-            return {**found, TAGS: _tags_of(look, [found["LoadBalancerArn"]])[found["LoadBalancerArn"]]}
+            return {**found, TAGS: tags_of(look, [found["LoadBalancerArn"]])[found["LoadBalancerArn"]]}
         return None
 
     return look.once(("load balancer", name), ask)
+
+
+def delete_balancer(aws: Aws, actual: Attrs) -> None:
+    """Remove it and its listeners, and wait until it is gone: its target groups are in use until then."""
+    elbv2, arn = aws.client("elbv2"), actual["LoadBalancerArn"]
+    with absent("LoadBalancerNotFound"):
+        elbv2.delete_load_balancer(LoadBalancerArn=arn)
+
+    def gone() -> bool:
+        with absent("LoadBalancerNotFound"):
+            return not elbv2.describe_load_balancers(LoadBalancerArns=[arn])["LoadBalancers"]
+        return True
+
+    wait_until(aws, gone, _PATIENCE)
+
+
+def _attributes(fields: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return those of the fields that are attributes, as the API wants them."""
+    return [{"Key": key, "Value": value} for key, value in fields.items() if "." in key]
+
+
+def _plain(fields: Attrs) -> Attrs:
+    """Return those of the fields that are none."""
+    return {key: value for key, value in fields.items() if "." not in key}
+
+
+def _changed(fields: Mapping[str, Any], actual: Mapping[str, Any]) -> Attrs:
+    """Return the attributes among the fields that are otherwise than `actual`."""
+    return {key: value for key, value in fields.items() if "." in key and actual.get(key) != value}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -44,31 +82,71 @@ class LoadBalancer(Resource):
     kind = "load-balancer"
     taken = frozenset({"DuplicateLoadBalancerName"})
     immutable = frozenset({"Scheme", "Type"})
-    subnets: tuple[Subnet, ...]
+    subnets: tuple[Subnet | ExistingSubnets, ...]
     security_group: SecurityGroup
+    idle_timeout: int = 60  # seconds
+    protected: bool = False  # from being deleted
+    logs: tuple[str, str] | None = None  # bucket and prefix of the access logs
 
     def desired(self, known: Known) -> Attrs:
+        bucket, prefix = self.logs or ("", "")
+        place = {"access_logs.s3.bucket": bucket, "access_logs.s3.prefix": prefix} if self.logs else {}
         return {
             "Scheme": "internet-facing",
             "Type": "application",
-            "Subnets": {known[subnet]["SubnetId"] for subnet in self.subnets},
+            "Subnets": {each for subnet in self.subnets for each in subnet.ids(known)},
             "SecurityGroups": {known[self.security_group]["GroupId"]},
+            "idle_timeout.timeout_seconds": str(self.idle_timeout),
+            _PROTECTED: _switch(self.protected),
+            _LOGGED: _switch(self.logs),
+            **place,
         }
 
+    def described(self, look: Look) -> Attrs | None:
+        """Return what AWS says of it, None when it is not there."""
+        return named(look, self.name)
+
     def find(self, look: Look) -> Attrs | None:
-        found = _balancer(look, self.name)
-        return found and {**found, "Subnets": {zone["SubnetId"] for zone in found["AvailabilityZones"]}}
+        found = self.described(look)
+        if found is None:
+            return None
+        told = look.aws.client("elbv2").describe_load_balancer_attributes(
+            LoadBalancerArn=found["LoadBalancerArn"]
+        )
+        attributes = {each["Key"]: each["Value"] for each in told["Attributes"]}
+        return {**found, **attributes, "Subnets": {zone["SubnetId"] for zone in found["AvailabilityZones"]}}
+
+    def held(self, actual: Attrs) -> str:
+        if actual[_PROTECTED] != "true":
+            return ""
+        return (
+            f"load balancer {self.name!r} is protected from being deleted, so nothing is removed: write "
+            "load_balancer.deletion_protection: false, run bgdeploy provision, then teardown again"
+        )
+
+    def coming(self, actual: Attrs) -> bool:
+        return bool(actual["State"]["Code"] == "provisioning")
+
+    def await_use(self, aws: Aws, actual: Attrs) -> None:
+        asked = {"LoadBalancerArns": [actual["LoadBalancerArn"]]}
+
+        def active() -> bool:
+            found = aws.client("elbv2").describe_load_balancers(**asked)["LoadBalancers"][0]
+            return not self.coming(found)
+
+        wait_until(aws, active, _PATIENCE)
 
     def create(self, aws: Aws, desired: Attrs) -> Attrs:
         asked = {
-            **desired,
+            **_plain(desired),
             "Subnets": sorted(desired["Subnets"]),
             "SecurityGroups": sorted(desired["SecurityGroups"]),
         }
         made = aws.client("elbv2").create_load_balancer(
             Name=self.name, Tags=tag_list(self.tags(aws)), **asked
         )
-        return dict(made["LoadBalancers"][0])
+        actual = {**made["LoadBalancers"][0], **_NEW_BALANCER}
+        return {**actual, **self.update(aws, actual, _changed(desired, actual))}
 
     def update(self, aws: Aws, actual: Attrs, changed: Attrs) -> Attrs:
         elbv2, arn = aws.client("elbv2"), actual["LoadBalancerArn"]
@@ -76,23 +154,19 @@ class LoadBalancer(Resource):
             elbv2.set_subnets(LoadBalancerArn=arn, Subnets=sorted(changed["Subnets"]))
         if "SecurityGroups" in changed:
             elbv2.set_security_groups(LoadBalancerArn=arn, SecurityGroups=sorted(changed["SecurityGroups"]))
+        if _attributes(changed):
+            elbv2.modify_load_balancer_attributes(LoadBalancerArn=arn, Attributes=_attributes(changed))
         return changed
 
     def retag(self, aws: Aws, actual: Attrs, tags: Mapping[str, str]) -> None:
-        _retag(aws, actual["LoadBalancerArn"], tags)
+        retag(aws, actual["LoadBalancerArn"], tags)
 
     def delete(self, aws: Aws, actual: Attrs) -> None:
-        """Remove it and its listeners, and wait until it is gone: its target groups are in use until then."""
-        elbv2, arn = aws.client("elbv2"), actual["LoadBalancerArn"]
-        with absent("LoadBalancerNotFound"):
-            elbv2.delete_load_balancer(LoadBalancerArn=arn)
+        delete_balancer(aws, actual)
 
-        def gone() -> bool:
-            with absent("LoadBalancerNotFound"):
-                return not elbv2.describe_load_balancers(LoadBalancerArns=[arn])["LoadBalancers"]
-            return True
 
-        wait_until(aws, gone, 600)
+def _switch(value: object) -> str:
+    return "true" if value else "false"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -102,12 +176,17 @@ class TargetGroup(Resource):
     kind = "target-group"
     taken = frozenset({"DuplicateTargetGroupName"})
     immutable = frozenset({"VpcId", "TargetType", "Protocol", "Port"})
-    vpc: Vpc
+    vpc: Vpc | ExistingVpc
     port: int
     health: Any  # config.HealthCheck
     deregistration_delay: int
+    stickiness: int | None = None  # seconds for which a visitor comes back to the same task
 
     def desired(self, known: Known) -> Attrs:
+        sticky = {
+            "stickiness.type": "lb_cookie",
+            "stickiness.lb_cookie.duration_seconds": str(int(self.stickiness or 0)),
+        }
         return {
             "VpcId": known[self.vpc]["VpcId"],
             "TargetType": "ip",
@@ -118,121 +197,49 @@ class TargetGroup(Resource):
             "HealthCheckTimeoutSeconds": int(self.health.timeout),
             "HealthyThresholdCount": self.health.healthy,
             "UnhealthyThresholdCount": self.health.unhealthy,
-            _DELAY: str(int(self.deregistration_delay)),
+            "deregistration_delay.timeout_seconds": str(int(self.deregistration_delay)),
+            "stickiness.enabled": _switch(self.stickiness),
+            **(sticky if self.stickiness else {}),
         }
 
+    def described(self, look: Look) -> Attrs | None:
+        """Return what AWS says of it, None when it is not there."""
+
+        def ask() -> Attrs | None:
+            with absent("TargetGroupNotFound"):
+                found = look.aws.client("elbv2").describe_target_groups(Names=[self.name])
+                return dict(found["TargetGroups"][0])
+            return None
+
+        return look.once(self, ask)
+
     def find(self, look: Look) -> Attrs | None:
-        with absent("TargetGroupNotFound"):
-            elbv2 = look.aws.client("elbv2")
-            found = elbv2.describe_target_groups(Names=[self.name])["TargetGroups"][0]
-            arn = found["TargetGroupArn"]
-            attributes = elbv2.describe_target_group_attributes(TargetGroupArn=arn)["Attributes"]
-            delay = next((each["Value"] for each in attributes if each["Key"] == _DELAY), None)
-            return {**found, _DELAY: delay, TAGS: _tags_of(look, [arn])[arn]}
-        return None
+        found = self.described(look)
+        if found is None:
+            return None
+        arn = found["TargetGroupArn"]
+        told = look.aws.client("elbv2").describe_target_group_attributes(TargetGroupArn=arn)
+        attributes = {each["Key"]: each["Value"] for each in told["Attributes"]}
+        return {**found, **attributes, TAGS: tags_of(look, [arn])[arn]}
 
     def create(self, aws: Aws, desired: Attrs) -> Attrs:
-        asked = {key: value for key, value in desired.items() if key != _DELAY}
-        made = aws.client("elbv2").create_target_group(Name=self.name, Tags=tag_list(self.tags(aws)), **asked)
-        actual = dict(made["TargetGroups"][0])
-        return {**actual, **self.update(aws, actual, {_DELAY: desired[_DELAY]})}
+        made = aws.client("elbv2").create_target_group(
+            Name=self.name, Tags=tag_list(self.tags(aws)), **_plain(desired)
+        )
+        actual = {**made["TargetGroups"][0], **_NEW_GROUP}
+        return {**actual, **self.update(aws, actual, _changed(desired, actual))}
 
     def update(self, aws: Aws, actual: Attrs, changed: Attrs) -> Attrs:
         elbv2, arn = aws.client("elbv2"), actual["TargetGroupArn"]
-        checks = {key: value for key, value in changed.items() if key != _DELAY}
-        if checks:
-            elbv2.modify_target_group(TargetGroupArn=arn, **checks)
-        if _DELAY in changed:
-            attributes = [{"Key": _DELAY, "Value": changed[_DELAY]}]
-            elbv2.modify_target_group_attributes(TargetGroupArn=arn, Attributes=attributes)
+        if _plain(changed):
+            elbv2.modify_target_group(TargetGroupArn=arn, **_plain(changed))
+        if _attributes(changed):
+            elbv2.modify_target_group_attributes(TargetGroupArn=arn, Attributes=_attributes(changed))
         return changed
 
     def retag(self, aws: Aws, actual: Attrs, tags: Mapping[str, str]) -> None:
-        _retag(aws, actual["TargetGroupArn"], tags)
+        retag(aws, actual["TargetGroupArn"], tags)
 
     def delete(self, aws: Aws, actual: Attrs) -> None:
         with absent("TargetGroupNotFound"):
             aws.client("elbv2").delete_target_group(TargetGroupArn=actual["TargetGroupArn"])
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Listener(Resource):
-    """One of the two doors. It only forwards, to both target groups, by weights that are CodeDeploy's to move."""
-
-    kind = "listener"
-    taken = frozenset({"DuplicateListener"})
-    immutable = frozenset({"Protocol", "LoadBalancerArn"})
-    # CodeDeploy rewrites them with every deployment (aws-facts 7.2): comparing them would send production back.
-    create_only = frozenset({"DefaultActions"})
-    balancer: LoadBalancer
-    port: int
-    blue: TargetGroup
-    green: TargetGroup
-
-    def desired(self, known: Known) -> Attrs:
-        weights = {self.blue: 100, self.green: 0}
-        groups = [
-            {"TargetGroupArn": known[g]["TargetGroupArn"], "Weight": weight} for g, weight in weights.items()
-        ]
-        return {
-            "LoadBalancerArn": known[self.balancer]["LoadBalancerArn"],
-            "Protocol": "HTTP",
-            "Port": self.port,
-            "DefaultActions": [{"Type": "forward", "ForwardConfig": {"TargetGroups": groups}}],
-        }
-
-    def find(self, look: Look) -> Attrs | None:
-        balancer = _balancer(look, self.balancer.name)
-        if balancer is None:
-            return None
-        mine = (
-            each
-            for each in _listeners(look, balancer["LoadBalancerArn"])
-            if each[TAGS].get(ADDRESS_TAG) == self.address or each["Port"] == self.port
-        )
-        return next(mine, None)
-
-    def create(self, aws: Aws, desired: Attrs) -> Attrs:
-        made = aws.client("elbv2").create_listener(Tags=tag_list(self.tags(aws)), **desired)
-        return dict(made["Listeners"][0])
-
-    def update(self, aws: Aws, actual: Attrs, changed: Attrs) -> Attrs:
-        aws.client("elbv2").modify_listener(ListenerArn=actual["ListenerArn"], **changed)
-        return changed
-
-    def retag(self, aws: Aws, actual: Attrs, tags: Mapping[str, str]) -> None:
-        _retag(aws, actual["ListenerArn"], tags)
-
-    def delete(self, aws: Aws, actual: Attrs) -> None:
-        _delete_listener(aws, actual)
-
-    def forgotten(self, look: Look, declared: Collection[Resource]) -> list[Remains]:
-        """The listeners of ours on the same load balancer that nobody declares."""
-        balancer = _balancer(look, self.balancer.name)
-        addresses = {each.address for each in declared}
-        return [
-            Remains(
-                name=f"{self.balancer.name}:{each['Port']}",
-                was=each[TAGS][ADDRESS_TAG],
-                actual=each,
-                remove=_delete_listener,
-            )
-            for each in (_listeners(look, balancer["LoadBalancerArn"]) if balancer else [])
-            if look.aws.owns(each[TAGS]) and each[TAGS].get(ADDRESS_TAG) not in addresses
-        ]
-
-
-def _listeners(look: Look, balancer: str) -> list[Attrs]:
-    """Return the listeners of a load balancer with their tags."""
-
-    def ask() -> list[Attrs]:
-        found = look.aws.client("elbv2").describe_listeners(LoadBalancerArn=balancer)["Listeners"]
-        tags = _tags_of(look, [each["ListenerArn"] for each in found]) if found else {}
-        return [{**each, TAGS: tags[each["ListenerArn"]]} for each in found]
-
-    return look.once(("listeners", balancer), ask)
-
-
-def _delete_listener(aws: Aws, actual: Attrs) -> None:
-    with absent("ListenerNotFound"):
-        aws.client("elbv2").delete_listener(ListenerArn=actual["ListenerArn"])

@@ -1,4 +1,4 @@
-"""The network: a VPC with public subnets in two zones, and who may talk to whom."""
+"""The network: a VPC, its subnets, and their ways out of it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bgdeploy.aws import Attrs, Aws, absent
+from bgdeploy.aws import Attrs, Aws, absent, retry, wait_until
+from bgdeploy.errors import BgdeployError
 from bgdeploy.provision.resource import Known, Look, Resource
 from bgdeploy.resources import ec2
 from bgdeploy.resources.storage import Bucket
 
 ANYWHERE = "0.0.0.0/0"
+_HOST_NAMES = "EnableDnsHostnames"
+_NAT_PATIENCE = 600.0  # seconds; AWS says that a NAT gateway comes within minutes
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -22,18 +25,38 @@ class Vpc(Resource):
     immutable = frozenset({"CidrBlock"})
     cidr: str
     bucket: Bucket  # where it is written which VPC counts
+    # Endpoints answer by the names of the services themselves, which AWS wants this for; it is off in a new VPC.
+    private_names: bool = False
+
+    def sources(self, known: Known) -> tuple[str, ...]:
+        """Return the CIDRs of whoever is inside."""
+        return (self.cidr,)
 
     def desired(self, known: Known) -> Attrs:
-        return {"CidrBlock": self.cidr}
+        return {"CidrBlock": self.cidr, **({_HOST_NAMES: True} if self.private_names else {})}
 
     def find(self, look: Look) -> Attrs | None:
-        return ec2.mine(self, look, ec2.VPC, self.bucket.name)
+        found = ec2.mine(self, look, ec2.VPC, self.bucket.name)
+        if found is None or not self.private_names:
+            return found
+        asked = {"VpcId": found["VpcId"], "Attribute": "enableDnsHostnames"}
+        told = look.aws.client("ec2").describe_vpc_attribute(**asked)
+        return {**found, _HOST_NAMES: told[_HOST_NAMES]["Value"]}
 
     def create(self, aws: Aws, desired: Attrs) -> Attrs:
         made = aws.client("ec2").create_vpc(
-            **desired, TagSpecifications=ec2.specification(self, aws, ec2.VPC)
+            CidrBlock=desired["CidrBlock"], TagSpecifications=ec2.specification(self, aws, ec2.VPC)
         )["Vpc"]
-        return ec2.settle(self, aws, ec2.VPC, self.bucket.name, dict(made))
+        counts = ec2.settle(self, aws, ec2.VPC, self.bucket.name, dict(made))
+        return {
+            **counts,
+            **self.update(aws, counts, {key: desired[key] for key in desired if key == _HOST_NAMES}),
+        }
+
+    def update(self, aws: Aws, actual: Attrs, changed: Attrs) -> Attrs:
+        for name, value in changed.items():
+            aws.client("ec2").modify_vpc_attribute(VpcId=actual["VpcId"], **{name: {"Value": value}})
+        return changed
 
     def retag(self, aws: Aws, actual: Attrs, tags: Mapping[str, str]) -> None:
         ec2.retag(aws, actual["VpcId"], tags)
@@ -50,7 +73,7 @@ def zones(aws: Aws) -> list[str]:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Subnet(Resource):
-    """One of the public subnets; each stands in a zone of its own."""
+    """A part of the network that stands in one zone."""
 
     kind = "subnet"
     immutable = frozenset({"CidrBlock", "VpcId"})
@@ -58,11 +81,20 @@ class Subnet(Resource):
     create_only = frozenset({"AvailabilityZone"})
     taken = frozenset({"InvalidSubnet.Conflict"})
     vpc: Vpc
-    number: int
+    number: int  # of its share of the network, one of sixteen equal parts
+    zone: int  # the number of its zone among those of the region
+    public: bool = True  # the internet gateway is the way out
+
+    def ids(self, known: Known) -> tuple[str, ...]:
+        """Return its id."""
+        return (known[self]["SubnetId"],)
+
+    def wants_addresses(self, known: Known) -> bool:
+        """Tell whether nothing in it reaches the world without a public address of its own."""
+        return self.public
 
     @property
     def cidr(self) -> str:
-        """The subnet's share of the network: one of sixteen equal parts."""
         return str(list(ipaddress.IPv4Network(self.vpc.cidr).subnets(prefixlen_diff=4))[self.number])
 
     def desired(self, known: Known) -> Attrs:
@@ -72,11 +104,20 @@ class Subnet(Resource):
         return ec2.mine(self, look, ec2.SUBNET)
 
     def create(self, aws: Aws, desired: Attrs) -> Attrs:
-        asked = {**desired, "AvailabilityZone": zones(aws)[self.number]}
+        asked = {**desired, "AvailabilityZone": self._zone(aws)}
         made = aws.client("ec2").create_subnet(
             **asked, TagSpecifications=ec2.specification(self, aws, ec2.SUBNET)
         )
         return dict(made["Subnet"])
+
+    def _zone(self, aws: Aws) -> str:
+        found = zones(aws)
+        if self.zone >= len(found):
+            raise BgdeployError(
+                f"{aws.region} has {len(found)} zones that can be used: {', '.join(found)}",
+                "write network.create.zones: 2, or choose another region",
+            )
+        return found[self.zone]
 
     def retag(self, aws: Aws, actual: Attrs, tags: Mapping[str, str]) -> None:
         ec2.retag(aws, actual["SubnetId"], tags)
@@ -87,9 +128,10 @@ class Subnet(Resource):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class InternetGateway(Resource):
-    """The way out of the network."""
+    """The way out of the network, and into it."""
 
     kind = "internet-gateway"
+    routed = ("GatewayId", "InternetGatewayId")  # how a route names it, and how it names itself
     vpc: Vpc
 
     def desired(self, known: Known) -> Attrs:
@@ -122,19 +164,109 @@ class InternetGateway(Resource):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class Address(Resource):
+    """A public address that stays the same: the world sees private tasks come from it."""
+
+    kind = "address"
+    immutable = frozenset({"Domain"})
+    bucket: Bucket
+
+    def desired(self, known: Known) -> Attrs:
+        return {"Domain": "vpc"}
+
+    def find(self, look: Look) -> Attrs | None:
+        return ec2.mine(self, look, ec2.ADDRESS, self.bucket.name)
+
+    def create(self, aws: Aws, desired: Attrs) -> Attrs:
+        tags = ec2.specification(self, aws, ec2.ADDRESS)
+        made = aws.client("ec2").allocate_address(**desired, TagSpecifications=tags)
+        return ec2.settle(self, aws, ec2.ADDRESS, self.bucket.name, dict(made))
+
+    def retag(self, aws: Aws, actual: Attrs, tags: Mapping[str, str]) -> None:
+        ec2.retag(aws, actual["AllocationId"], tags)
+
+    def delete(self, aws: Aws, actual: Attrs) -> None:
+        ec2.ADDRESS.delete(aws, actual["AllocationId"])
+
+
+class _AddressHeldError(BgdeployError):
+    """A NAT gateway came to nothing, because its address belongs to another."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class NatGateway(Resource):
+    """The way out of private subnets, by which nobody comes in."""
+
+    kind = "nat-gateway"
+    routed = ("NatGatewayId", "NatGatewayId")
+    immutable = frozenset({"SubnetId", "AllocationId"})
+    subnet: Subnet  # a public one
+    elastic: Address  # and with it, which of several counts: one gets the address, the others fail
+
+    def desired(self, known: Known) -> Attrs:
+        return {
+            "SubnetId": known[self.subnet]["SubnetId"],
+            "AllocationId": known[self.elastic]["AllocationId"],
+            "State": "available",
+        }
+
+    def find(self, look: Look) -> Attrs | None:
+        found = ec2.mine(self, look, ec2.NAT_GATEWAY)
+        held = ((found or {}).get("NatGatewayAddresses") or [{}])[0]
+        return found and {**found, "AllocationId": held.get("AllocationId")}
+
+    def create(self, aws: Aws, desired: Attrs) -> Attrs:
+        def make() -> Attrs:
+            asked = {key: desired[key] for key in ("SubnetId", "AllocationId")}
+            tags = ec2.specification(self, aws, ec2.NAT_GATEWAY)
+            made = aws.client("ec2").create_nat_gateway(**asked, TagSpecifications=tags)["NatGateway"]
+            try:
+                return {**made, **self.update(aws, dict(made), desired)}
+            except _AddressHeldError:
+                other = self.find(Look(aws))  # of somebody who provisions the same stack
+                if other is None:
+                    raise
+                return {**other, **self.update(aws, other, desired)}
+
+        # The address of one that is just going comes free a little later.
+        return retry(aws, make, lambda error: isinstance(error, _AddressHeldError), _NAT_PATIENCE)
+
+    def update(self, aws: Aws, actual: Attrs, changed: Attrs) -> Attrs:
+        """Wait until it is available: no route should lead to it before."""
+        ident = actual["NatGatewayId"]
+
+        def available() -> bool:
+            found = aws.client("ec2").describe_nat_gateways(NatGatewayIds=[ident])["NatGateways"][0]
+            if found["State"] == "failed":
+                held = found.get("FailureCode") == "Resource.AlreadyAssociated"
+                kind = _AddressHeldError if held else BgdeployError
+                raise kind(f"AWS could not make it: {found.get('FailureMessage')}", "run it again")
+            return bool(found["State"] == "available")
+
+        wait_until(aws, available, _NAT_PATIENCE)
+        return changed
+
+    def retag(self, aws: Aws, actual: Attrs, tags: Mapping[str, str]) -> None:
+        ec2.retag(aws, actual["NatGatewayId"], tags)
+
+    def delete(self, aws: Aws, actual: Attrs) -> None:
+        ec2.NAT_GATEWAY.delete(aws, actual["NatGatewayId"])
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class RouteTable(Resource):
-    """The route to the internet, and the subnets that take it."""
+    """The route out of the network, if there is one, and the subnets that take it."""
 
     kind = "route-table"
     immutable = frozenset({"VpcId"})
     vpc: Vpc
-    gateway: InternetGateway
+    gateway: InternetGateway | NatGateway | None
     subnets: tuple[Subnet, ...]
 
     def desired(self, known: Known) -> Attrs:
         return {
             "VpcId": known[self.vpc]["VpcId"],
-            "DefaultRoute": known[self.gateway]["InternetGatewayId"],
+            "DefaultRoute": self.gateway and known[self.gateway][self.gateway.routed[1]],
             "Subnets": {known[subnet]["SubnetId"] for subnet in self.subnets},
         }
 
@@ -156,10 +288,7 @@ class RouteTable(Resource):
     def update(self, aws: Aws, actual: Attrs, changed: Attrs) -> Attrs:
         client, ident = aws.client("ec2"), actual["RouteTableId"]
         if "DefaultRoute" in changed:
-            route = {"DestinationCidrBlock": ANYWHERE, "GatewayId": changed["DefaultRoute"]}
-            call = client.replace_route if actual["DefaultRoute"] else client.create_route
-            with absent("RouteAlreadyExists"):
-                call(RouteTableId=ident, **route)
+            self._lead(aws, actual, changed["DefaultRoute"])
         for subnet in sorted(changed.get("Subnets", set()) - actual["Subnets"]):
             with absent("Resource.AlreadyAssociated"):
                 client.associate_route_table(RouteTableId=ident, SubnetId=subnet)
@@ -167,6 +296,17 @@ class RouteTable(Resource):
             if "Subnets" in changed and each.get("SubnetId") in actual["Subnets"] - changed["Subnets"]:
                 client.disassociate_route_table(AssociationId=each["RouteTableAssociationId"])
         return changed
+
+    def _lead(self, aws: Aws, actual: Attrs, target: str | None) -> None:
+        client = aws.client("ec2")
+        route = {"RouteTableId": actual["RouteTableId"], "DestinationCidrBlock": ANYWHERE}
+        if self.gateway is None:
+            with absent("InvalidRoute.NotFound"):
+                client.delete_route(**route)
+            return
+        call = client.replace_route if actual["DefaultRoute"] else client.create_route
+        with absent("RouteAlreadyExists"):
+            call(**route, **{self.gateway.routed[0]: target})
 
     def retag(self, aws: Aws, actual: Attrs, tags: Mapping[str, str]) -> None:
         ec2.retag(aws, actual["RouteTableId"], tags)
@@ -178,4 +318,5 @@ class RouteTable(Resource):
 def _described(found: Attrs) -> Attrs:
     routes = [each for each in found.get("Routes", []) if each.get("DestinationCidrBlock") == ANYWHERE]
     subnets = {each["SubnetId"] for each in found.get("Associations", []) if "SubnetId" in each}
-    return {**found, "DefaultRoute": routes[0].get("GatewayId") if routes else None, "Subnets": subnets}
+    targets = [each.get("GatewayId") or each.get("NatGatewayId") for each in routes]
+    return {**found, "DefaultRoute": targets[0] if targets else None, "Subnets": subnets}

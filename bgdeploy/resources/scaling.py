@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bgdeploy.aws import Attrs, Aws, absent, retry
 from bgdeploy.provision.resource import TAGS, Known, Look, Remains, Resource
+from bgdeploy.resources.existing import ExistingLoadBalancer
 from bgdeploy.resources.load_balancer import LoadBalancer, TargetGroup
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ class Measure:
     """What a policy keeps at its target: a measure that AWS has of a service, or the requests to its target groups."""
 
     predefined: str = ""
-    balancer: LoadBalancer | None = None
+    balancer: LoadBalancer | ExistingLoadBalancer | None = None
     groups: tuple[TargetGroup, ...] = ()
 
     def specification(self, known: Known) -> Attrs:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Union
 
 from bgdeploy.aws import Attrs, Aws, absent, error_code
 from bgdeploy.provision.resource import Known, Look, Remains, Resource
 from bgdeploy.resources import ec2
+from bgdeploy.resources.existing import ExistingLoadBalancer, ExistingVpc
 from bgdeploy.resources.network import ANYWHERE, Vpc
 from bgdeploy.resources.storage import Bucket
+
+Source = Union["SecurityGroup", Vpc, ExistingVpc, ExistingLoadBalancer]
 
 
 @dataclass(frozen=True)
@@ -18,12 +22,12 @@ class Rule:
 
     port: int | None
     cidr: str = ""
-    group: Resource | None = None  # instead of a CIDR: whoever is in this security group
+    source: Source | None = None  # instead of a CIDR: whoever is in this
 
-    def key(self, known: Known) -> str:
-        """Return how plans write the rule, which is also how two rules are compared."""
-        other = known[self.group]["GroupId"] if self.group is not None else self.cidr
-        return f"{'all' if self.port is None else f'tcp {self.port}'} {other}"
+    def keys(self, known: Known) -> set[str]:
+        """Return how plans write the rule, once for each other side; rules are compared by it too."""
+        others = (self.cidr,) if self.source is None else self.source.sources(known)
+        return {f"{'all' if self.port is None else f'tcp {self.port}'} {other}" for other in others}
 
 
 def _permission(key: str) -> Attrs:
@@ -79,23 +83,27 @@ class SecurityGroup(Resource):
     kind = "security-group"
     immutable = frozenset({"VpcId", "GroupName"})
     taken = frozenset({"InvalidGroup.Duplicate"})
-    vpc: Vpc
+    vpc: Vpc | ExistingVpc
     bucket: Bucket
     ingress: tuple[Rule, ...]
     egress: tuple[Rule, ...]
 
     @property
     def depends_on(self) -> tuple[Resource, ...]:
-        others = (rule.group for rule in (*self.ingress, *self.egress) if rule.group is not None)
+        others = (rule.source for rule in (*self.ingress, *self.egress) if rule.source is not None)
         return tuple(dict.fromkeys((*super().depends_on, *others)))
 
     def desired(self, known: Known) -> Attrs:
         return {
             "GroupName": self.name,
             "VpcId": known[self.vpc]["VpcId"],
-            "Ingress": {rule.key(known) for rule in self.ingress},
-            "Egress": {rule.key(known) for rule in self.egress},
+            "Ingress": {key for rule in self.ingress for key in rule.keys(known)},
+            "Egress": {key for rule in self.egress for key in rule.keys(known)},
         }
+
+    def sources(self, known: Known) -> tuple[str, ...]:
+        """Return its id, by which rules mean whoever is in it."""
+        return (known[self]["GroupId"],)
 
     def find(self, look: Look) -> Attrs | None:
         found = ec2.mine(self, look, ec2.SECURITY_GROUP)

@@ -27,7 +27,7 @@ def build(settings: Settings, project: Path, account: str, region: str) -> list[
     balanced = balancing(config, names, net)
     watched = observing(config, names, balanced)
     roles = identities(names, arns, bucket)
-    served = service(config, names, net, balanced, watched, roles)
+    served = service(settings, net, balanced, watched, roles)
     deployed = deploying(settings, project, bucket, balanced, watched, roles, served)
 
     return [
