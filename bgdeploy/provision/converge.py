@@ -91,8 +91,8 @@ def examine(
 
 def _farewell(remains: Remains, *, stuck: bool) -> Change:
     """Return what is to happen to something forgotten: it goes once all else is as it should be."""
-    if stuck:
-        reason = "goes once nothing is refused any more"
+    if stuck or remains.waits:
+        reason = remains.waits or "goes once nothing is refused any more"
         return Change(remains.was, remains.name, Action.BLOCKED, reason=reason)
     return Change(remains.was, remains.name, Action.DELETE)
 
@@ -123,9 +123,10 @@ def provision(
     outcome = _outcome(resources, done, tell)
     if not outcome.failed and not outcome.blocked:
         outcome = _await_use(aws, known, outcome, tell)
-    if outcome.failed or outcome.blocked or not found.forgotten:
+    going: dict[Resource, tuple[Resource, ...]] = {each: () for each in found.forgotten if not each.waits}
+    if outcome.failed or outcome.blocked or not going:
         return outcome
-    removed = _remove(aws, dict.fromkeys(found.forgotten, ()), found, tell)
+    removed = _remove(aws, going, found, tell)
     return Outcome(outcome.results + removed.results, removed.interrupted)
 
 

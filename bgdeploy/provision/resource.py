@@ -184,6 +184,7 @@ class Remains(Resource):
     was: str  # its address when it was asked for
     actual: Attrs
     remove: Callable[[Aws, Attrs], None]
+    waits: str = ""  # why provision cannot remove it yet, "" when it can
 
     @property
     def address(self) -> str:

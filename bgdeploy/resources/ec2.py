@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -105,7 +105,29 @@ def forgotten(look: Look, declared: Collection[Resource], bucket: str) -> list[R
         if actual is not None and not _stands_for(declared, look, kind, actual, bucket):
             address = actual[TAGS].get(ADDRESS_TAG, kind.label)
             found.append(Remains(name=ident, was=address, actual=actual, remove=partial(_remove, kind)))
-    return found
+    if look.for_removal or not _tasks_in(look, [each.actual for each in found]):
+        return found
+    # Where the tasks stand is a release's to say; until then they need the subnets, and the ways out of them.
+    waits = "tasks stand there until the next release moves them; run provision again after it"
+    return [replace(each, waits=waits) for each in found]
+
+
+def _tasks_in(look: Look, things: Sequence[Attrs]) -> bool:
+    """Tell whether tasks stand in one of the subnets among `things`."""
+    subnets = [each["SubnetId"] for each in things if SUBNET.ident in each and "CidrBlock" in each]
+    if not subnets:
+        return False
+
+    def ask() -> list[Attrs]:
+        filters = [{"Name": "subnet-id", "Values": subnets}]
+        found = look.aws.client("ec2").describe_network_interfaces(Filters=filters)["NetworkInterfaces"]
+        return list(found)
+
+    # Gateways and endpoints have types of their own, and load balancers say who they are (aws-facts 7.4).
+    return any(
+        each["InterfaceType"] == "interface" and each.get("RequesterId") != "amazon-elb"
+        for each in look.once("interfaces", ask)
+    )
 
 
 def _remove(kind: Type, aws: Aws, actual: Attrs) -> None:

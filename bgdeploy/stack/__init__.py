@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bgdeploy.aws import Attrs, Aws
 from bgdeploy.config import Settings
 from bgdeploy.provision.resource import Resource
 from bgdeploy.resources.registry import Repository
@@ -13,7 +14,7 @@ from bgdeploy.stack.deploying import deploying
 from bgdeploy.stack.identity import Arns, identities
 from bgdeploy.stack.network import network
 from bgdeploy.stack.observing import observing
-from bgdeploy.stack.service import service
+from bgdeploy.stack.service import service, wanted_network
 
 
 def build(settings: Settings, project: Path, account: str, region: str) -> list[Resource]:
@@ -26,7 +27,7 @@ def build(settings: Settings, project: Path, account: str, region: str) -> list[
     net = network(config, names, bucket)
     balanced = balancing(config, names, net)
     watched = observing(config, names, balanced)
-    roles = identities(names, arns, bucket)
+    roles = identities(names, arns, bucket, balanced.path)
     served = service(settings, net, balanced, watched, roles)
     deployed = deploying(settings, project, bucket, balanced, watched, roles, served)
 
@@ -40,3 +41,8 @@ def build(settings: Settings, project: Path, account: str, region: str) -> list[
         *served.resources,
         *deployed,
     ]
+
+
+def task_network(aws: Aws, settings: Settings, project: Path) -> Attrs | None:
+    """Return where the config wants the tasks to stand, in ECS's words; None while not all of that is there."""
+    return wanted_network(aws, build(settings, project, aws.account, aws.region))

@@ -23,6 +23,14 @@ class Balancing:
     green: TargetGroup
     resources: tuple[Resource, ...]
 
+    @property
+    def path(self) -> str:
+        """What the ARNs of the doors go on with after their type: `app/shop-dev`."""
+        balancer = self.production.balancer
+        if isinstance(balancer, ExistingLoadBalancer):
+            return balancer.arn.partition(":loadbalancer/")[2]
+        return f"app/{balancer.name}"
+
 
 def balancing(config: Config, names: Names, net: Network) -> Balancing:
     """Return a production and a test listener, both forwarding to both target groups, and what they are part of."""

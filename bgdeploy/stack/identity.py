@@ -26,14 +26,14 @@ class Identities:
         return self.codedeploy, self.execution, self.task, self.hook
 
 
-def identities(names: Names, arns: Arns, bucket: Bucket) -> Identities:
-    """Return the four roles."""
+def identities(names: Names, arns: Arns, bucket: Bucket, listeners: str) -> Identities:
+    """Return the four roles. `listeners` is the path that the ARNs of the stack's listeners begin with."""
 
     def role(use: Use, service: str, grants: tuple[Grant, ...]) -> Role:
         return Role(name=names.role(use), label=use, service=service, account=arns.account, grants=grants)
 
     return Identities(
-        codedeploy=role("codedeploy", "codedeploy.amazonaws.com", arns.codedeploy()),
+        codedeploy=role("codedeploy", "codedeploy.amazonaws.com", arns.codedeploy(listeners)),
         execution=role("execution", "ecs-tasks.amazonaws.com", arns.execution()),
         task=role("task", "ecs-tasks.amazonaws.com", ()),
         hook=role("hook", "lambda.amazonaws.com", arns.hook(bucket.name)),
@@ -52,7 +52,7 @@ class Arns:
         region = "" if service == "iam" else self.region
         return f"arn:aws:{service}:{region}:{self.account}:{resource}"
 
-    def codedeploy(self) -> tuple[Grant, ...]:
+    def codedeploy(self, listeners: str) -> tuple[Grant, ...]:
         """What AWSCodeDeployRoleForECS grants on everything, on this stack's own (aws-facts 8.1)."""
         name = self.names.plain
         describe = (
@@ -73,10 +73,10 @@ class Arns:
             Grant(describe, NO_RESOURCE),
             Grant(
                 ("elasticloadbalancing:ModifyListener", "elasticloadbalancing:ModifyRule"),
-                # The last part of both ARNs is only known once the load balancer exists.
+                # The last parts of both ARNs are only known once the listeners exist.
                 (
-                    self.of("elasticloadbalancing", f"listener/app/{name}/*"),
-                    self.of("elasticloadbalancing", f"listener-rule/app/{name}/*"),
+                    self.of("elasticloadbalancing", f"listener/{listeners}/*"),
+                    self.of("elasticloadbalancing", f"listener-rule/{listeners}/*"),
                 ),
             ),
             Grant(("lambda:InvokeFunction",), (self.of("lambda", f"function:{self.names.hook}"),)),

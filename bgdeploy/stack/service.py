@@ -85,8 +85,8 @@ def _scaling(scale: Scale, service: Service, balanced: Balancing) -> Iterator[Re
             )
 
 
-def task_network(aws: Aws, resources: Sequence[Resource]) -> Attrs | None:
-    """Return where the config wants the tasks to stand, in ECS's words; None while not all of that is there."""
+def wanted_network(aws: Aws, resources: Sequence[Resource]) -> Attrs | None:
+    """Return where the service among `resources` is to have its tasks; None while not all of that is there."""
     service = next(each for each in resources if isinstance(each, Service))
     look, known = Look(aws), Known(aws)
     for needed in (*service.subnets, service.security_group):
