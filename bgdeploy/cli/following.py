@@ -46,7 +46,27 @@ class Following:
             self.attendant.close()
         if ended.exit is Exit.INTERRUPTED:
             self.invocation.end_echo()
-        return ended
+            return ended
+        scaling = self._restore_scaling()
+        return replace(ended, why=(*ended.why, scaling)) if scaling else ended
+
+    def _restore_scaling(self) -> str:
+        """Give auto scaling back if the deployment is over, outlasting AWS's troubles, and return what came of it."""
+        from bgdeploy.aws import retry, translated
+        from bgdeploy.release.record import key_of
+        from bgdeploy.release.scaling import restore
+        from bgdeploy.release.watch import passing
+
+        key = key_of(self.frame.snapshot.deployment.description) if self.frame else None
+        try:
+            return retry(
+                self.reader.aws, lambda: restore(self.reader, key), lambda error: passing(error) is not None
+            )
+        except Exception as error:  # how the deployment ended is told in any case
+            told = error if isinstance(error, BgdeployError) else translated(error)
+            if told is None:
+                raise
+            return f"auto scaling may still be suspended: {told.message}; `bgdeploy watch` tries again"
 
     def _follow(self, until: Until, timeout: int | None) -> Ending:
         from bgdeploy.release.watch import follow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -127,10 +128,22 @@ def appspec(invocation: Invocation) -> Result:
     template = document.read(invocation.project)
     document.render(template, document.Filling.of(settings, document.ANY_REVISION))
     revision = _newest_revision(invocation, settings)
-    content = document.render(template, document.Filling.of(settings, revision or document.ANY_REVISION))
+    network = _other_network(invocation, settings) if revision else None
+    filling = document.Filling.of(settings, revision or document.ANY_REVISION, network)
+    content = document.render(template, filling)
     if revision is None:
         content = content.replace(document.ANY_REVISION, "<TASK_DEFINITION>")
     return Result({"task_definition": revision, "content": content}, content.rstrip("\n"))
+
+
+def _other_network(invocation: Invocation, settings: Settings) -> Mapping[str, Any] | None:
+    """Return where a release would move the tasks, None when they stay where they are."""
+    from bgdeploy.release.appspec import moved
+    from bgdeploy.stack import task_network
+
+    reader = open_reader(invocation)
+    wanted = task_network(reader.aws, settings, invocation.project)
+    return moved(wanted, reader.sides.service()["networkConfiguration"])
 
 
 def _newest_revision(invocation: Invocation, settings: Settings) -> str | None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bgdeploy.config import Settings
     from bgdeploy.provision.plan import Change, Outcome, Plan, Progress
     from bgdeploy.provision.resource import Resource
+    from bgdeploy.release.reader import Reader
 
 
 def _stack(invocation: Invocation) -> tuple[Settings, Aws, list[Resource]]:
@@ -59,6 +60,7 @@ def plan(invocation: Invocation, exit_code: bool) -> Result:
 def provision(invocation: Invocation, yes: bool, adopted: tuple[str, ...]) -> Result:
     """Make AWS match the config."""
     from bgdeploy.provision import converge
+    from bgdeploy.release.scaling import restore
     from bgdeploy.views.progress import summary
 
     settings, aws, resources = _stack(invocation)
@@ -71,9 +73,18 @@ def provision(invocation: Invocation, yes: bool, adopted: tuple[str, ...]) -> Re
     with _showing(invocation, aws) as tell:
         outcome = converge.provision(aws, resources, tell, found, adopted)
     _raise_if_incomplete(outcome, "provision")
-    url = _production_url(aws, settings)
-    data = {**outcome.as_dict(), "production": {"url": url}}
-    return Result(data, f"{summary(outcome, aws.stack)}\nproduction: {url}")
+    reader = _reader(aws, settings)
+    url = reader.target.urls[reader.target.production_listener]
+    scaling = restore(reader)
+    later = ", ".join(change.address for change in planned.later)
+    lines = [
+        summary(outcome, aws.stack),
+        later and f"what differs of {later} goes out with the next release: `bgdeploy plan` shows it",
+        scaling,
+        f"production: {url}",
+    ]
+    data = {**outcome.as_dict(), "production": {"url": url}, "auto_scaling": scaling}
+    return Result(data, invocation.spelled("\n".join(filter(None, lines))))
 
 
 def _require_known(adopted: tuple[str, ...], planned: Plan) -> None:
@@ -149,8 +160,7 @@ def _ask_for_name(invocation: Invocation, stack: str) -> None:
         raise click.Abort
 
 
-def _production_url(aws: Aws, settings: Settings) -> str:
-    from bgdeploy.release.reader import find_target
+def _reader(aws: Aws, settings: Settings) -> Reader:
+    from bgdeploy.release.reader import Reader, find_target
 
-    target = find_target(aws, settings.names)
-    return target.urls[target.production_listener]
+    return Reader(aws, find_target(aws, settings.names))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -34,16 +34,6 @@ _timeout = click.option(
 )
 
 
-def _until(default: Until) -> Callable[[Any], Any]:
-    return click.option(
-        "--until",
-        type=click.Choice(["shifted", "finished"]),
-        default=default,
-        show_default=True,
-        help="Follow until production is on it, or until the old version is removed as well.",
-    )
-
-
 @click.command()
 @click.argument("version")
 @click.option("--image", metavar="REF", help="Release this image instead of the tag VERSION or a build.")
@@ -55,13 +45,18 @@ def _until(default: Until) -> Callable[[Any], Any]:
     show_default=True,
     help="observe runs and reports them, and releases whatever they find.",
 )
-@_until("shifted")
+@click.option(
+    "--until",
+    type=click.Choice(["shifted", "finished"]),
+    help="Follow until production is on it, which is the default, or until the old version is removed as well, which "
+    "is when auto scaling has to be given back.",
+)
 @_timeout
 @click.option("--detach", is_flag=True, help="Only start it: `watch` must run the checks.")
 @click.option("--ignore-alarms", is_flag=True, help="Release although an alarm is on, and whatever goes off.")
 @click.pass_obj
 def release(
-    invocation: Invocation, /, until: Until, timeout: int | None, detach: bool, **asked: Any
+    invocation: Invocation, /, until: Until | None, timeout: int | None, detach: bool, **asked: Any
 ) -> Result:
     """Release a version, check it before users see it, and follow it.
 
@@ -83,7 +78,7 @@ def release(
         Attendant(aws, started.target, started.record),
         started=True,
     )
-    ended = following.follow(until, timeout)
+    ended = following.follow(until or ("finished" if started.scaling_suspended else "shifted"), timeout)
     record = started.record
     return following.result(ended, {"image": record.image, "task_definition": record.task_definition})
 
@@ -93,11 +88,20 @@ def _start(invocation: Invocation, asked: Mapping[str, Any]) -> tuple[Settings, 
     interrupts = invocation.interrupts
     try:
         from bgdeploy.release.start import start
+        from bgdeploy.stack import task_network
 
-        settings = invocation.settings()
+        settings, project = invocation.settings(), invocation.project
         aws = invocation.aws(settings)
-        say, begin = invocation.say, interrupts.hold
-        return settings, aws, start(aws, settings, invocation.project, **asked, say=say, begin=begin)
+        started = start(
+            aws,
+            settings,
+            project,
+            **asked,
+            network=lambda: task_network(aws, settings, project),
+            say=invocation.say,
+            begin=interrupts.hold,
+        )
+        return settings, aws, started
     except KeyboardInterrupt:
         if not interrupts.held:
             raise InterruptError("interrupted: nothing was started") from None
@@ -126,7 +130,13 @@ def _detached(invocation: Invocation, started: Started, settings: Settings) -> R
 
 @click.command()
 @click.argument("deployment", metavar="[ID]", required=False)
-@_until("finished")
+@click.option(
+    "--until",
+    type=click.Choice(["shifted", "finished"]),
+    default="finished",
+    show_default=True,
+    help="Follow until production is on it, or until the old version is removed as well.",
+)
 @_timeout
 @click.pass_obj
 def watch(invocation: Invocation, deployment: str | None, until: Until, timeout: int | None) -> Result:

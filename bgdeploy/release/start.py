@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 from bgdeploy.aws import Attrs, Aws, error_code
 from bgdeploy.config import Settings
 from bgdeploy.errors import BgdeployError, InterruptError, UsageError
-from bgdeploy.release import appspec, preflight, record, revision
+from bgdeploy.release import appspec, preflight, record, revision, scaling
 from bgdeploy.release.checks import Mode, fill
 from bgdeploy.release.claimant import who
 from bgdeploy.release.image import Image, Images, require_version
 from bgdeploy.release.reader import Reader, find_target
 from bgdeploy.release.record import Record
+from bgdeploy.release.scaling import Suspension
 from bgdeploy.release.snapshot import Target
 from bgdeploy.strategy import config_name
 
@@ -36,6 +37,7 @@ class Started:
     deployment_id: str
     record: Record
     target: Target
+    scaling_suspended: bool = False
 
 
 def start(  # noqa: PLR0913 - the command line's options, one each
@@ -67,10 +69,12 @@ def start(  # noqa: PLR0913 - the command line's options, one each
     except KeyboardInterrupt:
         raise _interrupted(version, done) from None
     begin()
-    deployment = _create(prepared)
+    deployment, suspension = _create(prepared)
     container = settings.config.container.name
     say(f"deployment {deployment} releases {version} ({prepared.config}), container {container}")
-    return Started(deployment, prepared.told, prepared.reader.target)
+    if suspension:
+        say("auto scaling is suspended until the deployment is over")
+    return Started(deployment, prepared.told, prepared.reader.target, suspension is not None)
 
 
 @dataclass(frozen=True)
@@ -157,10 +161,12 @@ def _image(aws: Aws, settings: Settings, project: Path, asked: _Asked, say: Say)
     return found
 
 
-def _create(prepared: _Prepared) -> str:
+def _create(prepared: _Prepared) -> tuple[str, Suspension | None]:
+    """Create the deployment, and return its id and what of auto scaling was suspended for it."""
     from botocore.exceptions import ClientError
 
-    reader, target = prepared.reader, prepared.reader.target
+    reader, target, told = prepared.reader, prepared.reader.target, prepared.told
+    suspension = scaling.suspend(reader.aws, target, told.key, told.by)
     # With its alarms off for this deployment alone, a release may be the cure for what they ring about (aws-facts 4.1).
     silenced: dict[str, Any] = {"overrideAlarmConfiguration": {"enabled": False, "alarms": []}}
     try:
@@ -169,12 +175,14 @@ def _create(prepared: _Prepared) -> str:
             deploymentGroupName=target.group,
             deploymentConfigName=prepared.config,
             revision=appspec.revision(prepared.text),
-            description=prepared.told.description,
+            description=told.description,
             **(silenced if prepared.ignore_alarms else {}),
         )
     except ClientError as error:
+        if suspension:
+            scaling.withdraw(reader, suspension)
         raise _refused(reader, error) from error
-    return str(made["deploymentId"])
+    return str(made["deploymentId"]), suspension
 
 
 def _refused(reader: Reader, error: ClientError) -> Exception:
