@@ -31,8 +31,10 @@ PARTS = {
     "logs": "Logs",
     "alarms": "Alarms",
     "functions": "Functions",
+    "network": "Network",
     "elb": "Elb",
     "ecs": "Ecs",
+    "scaling": "Scaling",
     "codedeploy": "CodeDeploy",
 }
 _ALWAYS = {"roles"}  # what others stand on

@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from bgdeploy.sandbox.images import Images
     from bgdeploy.sandbox.logs import Logs
     from bgdeploy.sandbox.moto_bridge import MotoBridge
+    from bgdeploy.sandbox.network import Network
     from bgdeploy.sandbox.reaper import Reaper
     from bgdeploy.sandbox.roles import Roles
+    from bgdeploy.sandbox.scaling import Scaling
 
 ACCOUNT = "123456789012"
 
@@ -125,12 +127,26 @@ class World:
     logs: Logs = field(init=False)
     alarms: Alarms = field(init=False)
     functions: Functions = field(init=False)
+    network: Network = field(init=False)
     elb: Elb = field(init=False)
     ecs: Ecs = field(init=False)
+    scaling: Scaling = field(init=False)
     codedeploy: CodeDeploy = field(init=False)
 
     @property
     def parts(self) -> tuple[Part, ...]:
         """Every part there is, in the order in which the engine lets them act: causes before effects."""
-        order = ("roles", "buckets", "images", "elb", "ecs", "logs", "alarms", "functions", "codedeploy")
+        order = (
+            "roles",
+            "buckets",
+            "images",
+            "network",
+            "elb",
+            "ecs",
+            "scaling",
+            "logs",
+            "alarms",
+            "functions",
+            "codedeploy",
+        )
         return tuple(getattr(self, name) for name in order if hasattr(self, name))

@@ -42,6 +42,9 @@ class Rig:
     groups: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     routes: list[dict[str, Any]] = field(default_factory=list)
     reachable: bool = True
+    protocol: str = "HTTP"
+    idle: float = 60.0
+    sticky: float = 0.0
     number: int = field(default_factory=lambda: next(_rigs))
 
     def name(self, group: str) -> str:
@@ -67,11 +70,12 @@ class Rig:
             weights = {self.name(group): weight for group, weight in action.get("forward", {}).items()}
             self.routes = [{"conditions": [], "action": {**action, "forward": weights}}]
         listener = {"arn": self.name("listener"), "host": "127.0.0.1", "bind": self.port, "port": 80}
+        settings = {"reachable": self.reachable, "protocol": self.protocol, "idle": self.idle}
         self.plane.send(
             {
-                "listeners": [{**listener, "reachable": self.reachable, "routes": self.routes}],
+                "listeners": [{**listener, **settings, "routes": self.routes}],
                 "groups": {
-                    self.name(name): {"health": _HEALTH, "targets": each}
+                    self.name(name): {"health": _HEALTH, "sticky": self.sticky, "targets": each}
                     for name, each in self.groups.items()
                 },
             }
@@ -196,6 +200,37 @@ def test_a_target_learns_who_asked_by_which_port_and_for_which_host(one: Rig, bl
     assert seen.headers["X-Forwarded-For"] == "10.1.1.1, 127.0.0.1"
     assert (seen.headers["X-Forwarded-Proto"], seen.headers["X-Forwarded-Port"]) == ("http", "80")
     assert seen.headers["X-Amzn-Trace-Id"].startswith("Root=1-")
+
+
+def test_a_target_learns_that_the_visitor_came_by_https(rig: Rig, blue: Upstream) -> None:
+    rig.protocol = "HTTPS"
+    target = rig.target("blue", blue)
+    rig.become({"forward": {"blue": 1}})
+    rig.healthy(target)
+    rig.ask()
+    assert blue.asked()[-1].headers["X-Forwarded-Proto"] == "https"
+
+
+def test_a_target_that_says_nothing_for_the_idle_timeout_gives_504(rig: Rig, blue: Upstream) -> None:
+    rig.idle = 0.2
+    target = rig.target("blue", blue)
+    rig.become({"forward": {"blue": 1}})
+    rig.healthy(target)
+    assert rig.ask("/hold").status == 504
+
+
+def test_a_sticky_group_binds_a_visitor_to_a_target_by_a_cookie(
+    rig: Rig, blue: Upstream, green: Upstream
+) -> None:
+    rig.sticky = 60.0
+    targets = rig.target("both", blue), rig.target("both", green)
+    rig.become({"forward": {"both": 1}})
+    rig.healthy(*targets)
+    first = rig.ask()
+    cookies = [value for name, value in first.headers if name == "Set-Cookie" and "AWSALB=" in value]
+    again = {rig.ask(Cookie=cookies[0].partition(";")[0]).body for _ in range(6)}
+    assert again == {first.body}
+    assert {rig.ask().body for _ in range(4)} == {"blue", "green"}
 
 
 def test_nothing_is_added_that_changes_what_a_target_answers(one: Rig, blue: Upstream) -> None:

@@ -18,8 +18,9 @@ SICK = ("Target.FailedHealthChecks", "Health checks failed")
 
 
 def _asked(path: str = "/", query: str = "", **more: Any) -> Asked:
-    told = {"method": "GET", "host": "shop.example:80", "headers": {}, "source": "127.0.0.1", "port": 80}
-    return Asked(path=path, query=query, **{**told, **more})
+    told = {"method": "GET", "host": "shop.example:80", "headers": {}, "source": "127.0.0.1"}
+    listener = {"port": 80, "protocol": "HTTP"}
+    return Asked(path=path, query=query, **{**told, **listener, **more})
 
 
 def _condition(field: str, *values: Any, header: str = "") -> dict[str, Any]:
@@ -73,6 +74,16 @@ def test_a_redirect_keeps_what_it_does_not_name() -> None:
     )
 
 
+def test_a_redirect_to_https_keeps_the_rest_of_the_url() -> None:
+    asked = _asked("/a/b", "c=d")
+    assert routes.location({"protocol": "HTTPS", "port": "443"}, asked) == "https://shop.example:443/a/b?c=d"
+
+
+def test_a_redirect_from_an_https_listener_stays_there() -> None:
+    asked = _asked("/a", port=443, protocol="HTTPS")
+    assert routes.location({"path": "/b"}, asked) == "https://shop.example:443/b"
+
+
 @given(st.text(alphabet="a/.*?[]{}()^$+\\", max_size=8))
 def test_a_pattern_without_wildcards_fits_itself_only(text: str) -> None:
     plain = text.replace("*", "").replace("?", "")
@@ -118,3 +129,18 @@ def test_every_healthy_target_has_its_turn(well: int, sick: int) -> None:
     group = Group("g", HEALTH, {each.id: each for each in targets})
 
     assert {group.candidates()[0].id for _ in range(well)} == {f"w{n}" for n in range(well)}
+
+
+def test_a_visitor_goes_to_the_target_that_the_cookie_names_while_that_is_well() -> None:
+    targets = [Target(f"w{n}", "", n, state="healthy") for n in range(3)]
+    group = Group("g", HEALTH, {each.id: each for each in targets}, sticky=60.0)
+    bound = targets[1]
+    assert {group.candidates(bound.token)[0].id for _ in range(6)} == {"w1"}
+    bound.state = "unhealthy"
+    assert {group.candidates(bound.token)[0].id for _ in range(6)} == {"w0", "w2"}
+
+
+def test_a_cookie_binds_nobody_where_the_group_is_not_sticky() -> None:
+    targets = [Target(f"w{n}", "", n, state="healthy") for n in range(2)]
+    group = Group("g", HEALTH, {each.id: each for each in targets})
+    assert {group.candidates(targets[0].token)[0].id for _ in range(4)} == {"w0", "w1"}

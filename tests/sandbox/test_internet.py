@@ -68,6 +68,7 @@ def test_a_route_to_a_gateway_that_is_not_attached_any_more_leads_nowhere(fleet:
 
 def test_a_network_may_have_endpoints_instead_of_a_way_out(fleet: Fleet) -> None:
     ec2, needed = fleet.client("ec2"), ("ecr.api", "ecr.dkr")
+    ec2.modify_vpc_attribute(VpcId=fleet.vpc, EnableDnsHostnames={"Value": True})
     for service in needed:
         assert not internet.has_endpoints(fleet.world, fleet.subnets[0], fleet.region, *needed)
         ec2.create_vpc_endpoint(

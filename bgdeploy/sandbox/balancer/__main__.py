@@ -39,7 +39,7 @@ class Balancer:
             await self._doors.pop(arn).close()
         for arn, listener in listeners.items():
             if arn in self._doors:
-                self._doors[arn].listener.routes = listener.routes
+                self._doors[arn].listener.adopt(listener)
             else:
                 await self._open(Door(listener))
 
@@ -58,7 +58,7 @@ class Balancer:
                 target.drain()
         for arn, described in wanted.items():
             group = self._groups.setdefault(arn, Group(arn))
-            group.health = described["health"]
+            group.health, group.sticky = described["health"], described["sticky"]
             named = {each["id"]: each for each in described["targets"]}
             for ident in group.targets.keys() - named.keys():
                 group.targets.pop(ident).drain()

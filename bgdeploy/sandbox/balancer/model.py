@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import sys
 from collections import Counter
@@ -32,6 +33,11 @@ class Target:
     streak: int = 0  # successes, or failures when negative
     in_flight: int = 0
     checking: asyncio.Task[None] | None = None
+
+    @property
+    def token(self) -> str:
+        """What the load balancer's cookie calls it."""
+        return hashlib.sha256(self.id.encode()).hexdigest()
 
     def begin(self) -> None:
         """A request is on its way to it."""
@@ -80,14 +86,19 @@ class Group:
     targets: dict[str, Target] = field(default_factory=dict)
     served: Served = field(default_factory=Served)
     turn: int = 0
+    sticky: float = 0.0  # real seconds for which a cookie binds a visitor to a target; 0: not at all
 
-    def candidates(self) -> list[Target]:
-        """Return whom to ask, best first: the healthy in turn; all when none is (a load balancer fails open)."""
+    def candidates(self, bound: str = "") -> list[Target]:
+        """Return whom to ask, best first: the healthy in turn; all when none is (a load balancer fails open).
+
+        A visitor who is `bound` to a target, by its token, is taken there first.
+        """
         open_ones = [target for target in self.targets.values() if not target.draining]
         usable = [target for target in open_ones if target.state == "healthy"] or open_ones
         self.turn += 1
         first = self.turn % len(usable) if usable else 0
-        return usable[first:] + usable[:first]
+        inturn = usable[first:] + usable[:first]
+        return sorted(inturn, key=lambda target: target.token != bound) if self.sticky else inturn
 
 
 @dataclass
@@ -99,6 +110,8 @@ class Listener:
     bind: int
     port: int  # as AWS knows it
     reachable: bool
+    protocol: str  # HTTP, or HTTPS, which is served as plain HTTP all the same
+    idle: float  # real seconds after which a target that says nothing is given up
     routes: Sequence[Mapping[str, Any]] = ()
     refused: Counter[str] = field(default_factory=Counter)  # "502", "503", "504" of the load balancer's own
 
@@ -111,8 +124,14 @@ class Listener:
             described["bind"],
             described["port"],
             described["reachable"],
+            described["protocol"],
+            described["idle"],
             described["routes"],
         )
+
+    def adopt(self, other: Listener) -> None:
+        """Go on as `other`, through the same door."""
+        self.protocol, self.idle, self.routes = other.protocol, other.idle, other.routes
 
     def same_door(self, other: Listener | None) -> bool:
         """Tell whether `other` listens in the same place and the same way, whatever its routes."""

@@ -6,7 +6,8 @@ import asyncio
 import random
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from email.utils import formatdate
 from typing import Any
 
 from aiohttp import (
@@ -41,9 +42,10 @@ _HOP_BY_HOP = frozenset(
 _NOT_SENT = _HOP_BY_HOP | {"expect"}
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS"})
 _ATTEMPTS = 3  # targets asked for one request, at most
-_IDLE_TIMEOUT = 60.0  # an application load balancer's default, after which it answers 504
+_CONNECT = 5.0  # real seconds for a connection to a target
 # Shorter than servers keep theirs (Apache and Node 5 s, gunicorn 2 s): no pooled connection may end under a request.
 _POOL_KEEPS = 1.5
+_COOKIE = "AWSALB"
 _OWN = {
     502: "502 Bad Gateway",
     503: "503 Service Temporarily Unavailable",
@@ -62,7 +64,7 @@ class Proxy:
         self._client = ClientSession(
             connector=TCPConnector(limit=0, keepalive_timeout=_POOL_KEEPS),
             auto_decompress=False,
-            timeout=ClientTimeout(total=None, sock_connect=5, sock_read=_IDLE_TIMEOUT),
+            timeout=ClientTimeout(total=None, sock_connect=_CONNECT),
             cookie_jar=DummyCookieJar(),
             skip_auto_headers=_NOT_OURS_TO_ADD,
             max_line_size=2**16,
@@ -84,7 +86,7 @@ class Proxy:
             where = {"Location": routes.location(action["redirect"], asked)}
             return web.Response(status=action["redirect"]["status"], headers=where)
         group = self._groups.get(_weighted(action.get("forward", {})))
-        candidates = group.candidates() if group else []
+        candidates = group.candidates(request.cookies.get(_COOKIE, "")) if group else []
         if group is None or not candidates:
             return _own(listener, 503)
         return await self._forward(listener, group, candidates[:_ATTEMPTS], request)
@@ -101,7 +103,7 @@ class Proxy:
                 answer = await self._ask(target, listener, request, body)
                 group.served.seconds.append(round(time.monotonic() - began, 4))
                 group.served.codes[str(answer.status)[0]] += 1
-                return await _relay(answer, request)
+                return await _relay(answer, request, _cookies(group, target))
             except asyncio.TimeoutError:
                 return _own(listener, 504)
             except ClientConnectorError:
@@ -125,6 +127,7 @@ class Proxy:
             headers=_forwarded(listener, request),
             data=body,
             allow_redirects=False,
+            timeout=ClientTimeout(total=None, sock_connect=_CONNECT, sock_read=listener.idle),
         )
 
 
@@ -144,14 +147,25 @@ def _forwarded(listener: Listener, request: web.BaseRequest) -> CIMultiDict[str]
     )
     remote, before = request.remote or "127.0.0.1", headers.get("X-Forwarded-For")
     headers["X-Forwarded-For"] = f"{before}, {remote}" if before else remote
-    headers["X-Forwarded-Proto"] = "http"
+    headers["X-Forwarded-Proto"] = listener.protocol.lower()
     headers["X-Forwarded-Port"] = str(listener.port)
     headers.setdefault("X-Amzn-Trace-Id", f"Root=1-{int(time.time()):08x}-{secrets.token_hex(12)}")
     headers.setdefault("Host", f"{listener.host}:{listener.bind}")
     return headers
 
 
-async def _relay(answer: ClientResponse, request: web.BaseRequest) -> web.StreamResponse:
+def _cookies(group: Group, target: Target) -> list[str]:
+    """Return the cookies that bind a visitor to a target: one for browsers that keep it from other sites' pages."""
+    if not group.sticky:
+        return []
+    until = formatdate(time.time() + group.sticky, usegmt=True)
+    own = f"{target.token}; Expires={until}; Path=/"
+    return [f"{_COOKIE}={own}", f"{_COOKIE}CORS={own}; SameSite=None; Secure"]
+
+
+async def _relay(
+    answer: ClientResponse, request: web.BaseRequest, cookies: Iterable[str]
+) -> web.StreamResponse:
     """Pass a target's answer on, piece by piece as it comes.
 
     When it breaks off, so does the visitor's connection: it is too late for another status.
@@ -161,6 +175,8 @@ async def _relay(answer: ClientResponse, request: web.BaseRequest) -> web.Stream
         for name, value in answer.headers.items():
             if name.lower() not in _HOP_BY_HOP:
                 response.headers.add(name, value)
+        for cookie in cookies:
+            response.headers.add("Set-Cookie", cookie)
         try:
             await response.prepare(request)
             async for chunk in answer.content.iter_any():
@@ -190,6 +206,7 @@ def _asked(listener: Listener, request: web.BaseRequest) -> routes.Asked:
         request.headers,
         request.remote or "127.0.0.1",
         listener.port,
+        listener.protocol,
     )
 
 

@@ -22,6 +22,7 @@ class Asked:
     headers: Mapping[str, str]
     source: str  # the caller's address
     port: int  # the listener's
+    protocol: str  # the listener's
 
 
 def choose(routes: Sequence[Mapping[str, Any]], asked: Asked) -> Mapping[str, Any]:
@@ -50,7 +51,7 @@ def holds(condition: Mapping[str, Any], asked: Asked) -> bool:
 def location(redirect: Mapping[str, Any], asked: Asked) -> str:
     """Return the URL that a redirect leads to; what it does not name stays as it was."""
     known = {
-        "#{protocol}": "HTTP",
+        "#{protocol}": asked.protocol,
         "#{host}": asked.host.partition(":")[0],
         "#{port}": str(asked.port),
         "#{path}": asked.path.lstrip("/"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bgdeploy.sandbox.ecs.model import Container, EcsService, Task, TaskSet
+from bgdeploy.sandbox.network.model import Interface
 from bgdeploy.sandbox.world import ACCOUNT
 
 
@@ -145,3 +146,16 @@ def _attachment(each: Task) -> dict[str, Any]:
         "status": "DELETED" if each.over else ("ATTACHED" if each.started else "ATTACHING"),
         "details": [{"name": name, "value": value} for name, value in details.items()],
     }
+
+
+def interface(each: Task, owner: TaskSet) -> Interface:
+    """Return a task's network interface as EC2 has it."""
+    return Interface(
+        each.eni,
+        each.subnet,
+        f"arn:aws:ecs:{owner.service.region}:{ACCOUNT}:attachment/{each.eni}",
+        "amazon-ecs",
+        each.security_groups,
+        public=each.public,
+        address=each.ip,
+    )

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from bgdeploy.sandbox.ecs import validate
+from bgdeploy.sandbox.ecs import describe, validate
 from bgdeploy.sandbox.ecs.api_services import ServiceOperations
 from bgdeploy.sandbox.ecs.api_tasks import TaskOperations
 from bgdeploy.sandbox.ecs.book import Book
 from bgdeploy.sandbox.ecs.lifecycle import Lifecycle
 from bgdeploy.sandbox.ecs.model import EcsService, TaskSet
 from bgdeploy.sandbox.ecs.scheduler import Scheduler
+from bgdeploy.sandbox.network.model import Interface
 from bgdeploy.sandbox.world import Handler, World
 
 _REMEMBERED = timedelta(hours=1)  # an INACTIVE service can be described for a while (aws-facts 6.4)
@@ -102,16 +103,15 @@ class Ecs:
         """Drain a task set: scale 0, its tasks leave the target group and stop, then it is gone."""
         task_set.status, task_set.scale = "DRAINING", 0.0
 
-    def interfaces(self, region: str) -> set[str]:
-        """Return the subnets and security groups that network interfaces of tasks stand in."""
-        return {
-            name
+    def interfaces(self, region: str) -> list[Interface]:
+        """Return the network interfaces of the tasks that have not stopped."""
+        return [
+            describe.interface(task, task_set)
             for service in self._book.services.values()
             if service.region == region
-            for _, task in service.tasks
+            for task_set, task in service.tasks
             if not task.over
-            for name in (task.subnet, *task.security_groups)
-        }
+        ]
 
     def _end(self, service: EcsService) -> None:
         now = self._world.clock.now()

@@ -8,14 +8,16 @@ from typing import Any
 from bgdeploy.sandbox import internet
 from bgdeploy.sandbox.elb import validate
 from bgdeploy.sandbox.elb.addresses import Addresses
+from bgdeploy.sandbox.elb.attributes import Attributes
 from bgdeploy.sandbox.elb.keeper import tag_url
 from bgdeploy.sandbox.elb.model import Target, name_of, not_registered
 from bgdeploy.sandbox.elb.targets import Targets
+from bgdeploy.sandbox.elb.tls import Tls
 from bgdeploy.sandbox.elb.topology import Facts, Topologies
 from bgdeploy.sandbox.inprocess import forwarded
 from bgdeploy.sandbox.world import PASS, Call, Handler, RefusedError, World, _Pass
 
-_DELAY, _DEFAULT_DELAY = "deregistration_delay.timeout_seconds", 300  # aws-facts 7.4
+_DELAY = "deregistration_delay.timeout_seconds"  # aws-facts 7.4
 # Whatever else changes who may reach what, or who stands behind it: moto does it, and the topology is stale.
 _ELB_CHANGES = (
     "DeleteRule",
@@ -24,8 +26,6 @@ _ELB_CHANGES = (
     "SetSecurityGroups",
     "SetSubnets",
     "ModifyTargetGroup",
-    "ModifyTargetGroupAttributes",
-    "ModifyLoadBalancerAttributes",
 )
 _EC2_CHANGES = (
     "AuthorizeSecurityGroupIngress",
@@ -54,6 +54,8 @@ class Operations:
         self._topologies = topologies
         self._targets = targets
         self._addresses = addresses
+        self.attributes = Attributes(world, topologies)
+        self._tls = Tls(world, topologies)
         self._outlive = outlive  # told of a load balancer, and its region, that is about to be deleted
 
     def handlers(self) -> Mapping[tuple[str, str], Handler]:
@@ -73,17 +75,17 @@ class Operations:
             "DeregisterTargets": self._deregister_targets,
             "DescribeTargetHealth": self._describe_target_health,
         }
+        ours |= self.attributes.handlers()
         ours |= dict.fromkeys(_ELB_CHANGES, self._touch)
         watched: dict[tuple[str, str], Handler] = {("ec2", name): self._touch for name in _EC2_CHANGES}
-        return {("elbv2", name): handler for name, handler in ours.items()} | watched
+        listed = {("elbv2", name): handler for name, handler in ours.items()}
+        return {**listed, **watched, **self._tls.handlers()}
 
     def delay(self, group: str, region: str) -> int:
         """Return a target group's deregistration delay in AWS seconds."""
         if group not in self._topologies.of(region).groups:
             return 0
-        moto = self._world.beneath("elbv2", region=region)
-        told = moto.describe_target_group_attributes(TargetGroupArn=group)["Attributes"]
-        return next((int(each["Value"]) for each in told if each["Key"] == _DELAY), _DEFAULT_DELAY)
+        return int(self.attributes.of_group(group)[_DELAY])
 
     def _touch(self, call: Call) -> _Pass:
         self._topologies.touch(call.region)
@@ -98,6 +100,7 @@ class Operations:
     def _create_load_balancer(self, call: Call) -> dict[str, Any]:
         """A second creation with the same settings returns the first (aws-facts 7.4)."""
         validate.check_type(call.params.get("Type", "application"))
+        validate.check_name(call.params["Name"])
         subnets = call.params.get("Subnets") or [m["SubnetId"] for m in call.params.get("SubnetMappings", [])]
         ec2 = self._world.beneath("ec2", region=call.region)
         try:
@@ -128,9 +131,14 @@ class Operations:
         return {**found, "LoadBalancers": [self._named(each) for each in found["LoadBalancers"]]}
 
     def _delete_load_balancer(self, call: Call) -> dict[str, Any]:
-        self._outlive(call.params["LoadBalancerArn"], call.region)
+        arn = call.params["LoadBalancerArn"]
+        if self.attributes.of_balancer(arn)["deletion_protection.enabled"] == "true":
+            message = f"Load balancer '{arn}' cannot be deleted because deletion protection is enabled"
+            raise RefusedError("OperationNotPermittedException", message)
+        self._outlive(arn, call.region)
         deleted = self._changed(call)
-        self._addresses.release(call.params["LoadBalancerArn"])
+        self.attributes.forget(arn)
+        self._addresses.release(arn)
         return deleted
 
     def _named(self, balancer: Facts) -> Facts:
@@ -154,6 +162,7 @@ class Operations:
             message = f"Target group '{arn}' is currently in use by a listener or a rule"
             raise RefusedError("ResourceInUseException", message)
         self._targets.forget_group(arn)
+        self.attributes.forget(arn)
         return self._touch(call)
 
     # Listeners and rules
@@ -164,6 +173,7 @@ class Operations:
         topology.require_balancer(balancer)
         mine = [each for each in topology.listeners.values() if each["LoadBalancerArn"] == balancer]
         validate.check_port(mine, port)
+        self._tls.check(call.region, call.params)
         self._check(call, balancer)
         made = self._changed(call)["Listeners"]
         tag_url(self._world, made[0], self._addresses, call.region)
@@ -178,6 +188,7 @@ class Operations:
             if each["LoadBalancerArn"] == current["LoadBalancerArn"] and each is not current
         ]
         validate.check_port(others, call.params.get("Port") or current["Port"])
+        self._tls.check(call.region, _changed_tls(current, call.params))
         self._check(call, current["LoadBalancerArn"])
         modified = self._changed(call)["Listeners"]
         tag_url(self._world, modified[0], self._addresses, call.region)
@@ -207,6 +218,7 @@ class Operations:
         known = {arn: topology.behind.get(arn, ()) for arn in topology.groups}
         for key in ("DefaultActions", "Actions"):
             validate.check_actions(call.params.get(key, []), known, balancer)
+            validate.check_redirects(call.params.get(key, []))
 
     # Targets
 
@@ -243,6 +255,14 @@ class Operations:
         return [
             (each["Id"], each.get("Port", group.get("Port", 80))) for each in call.params.get("Targets", [])
         ]
+
+
+def _changed_tls(current: Facts, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a listener is about TLS, as it is to be: what is not asked for stays, but not on plain HTTP."""
+    protocol = asked.get("Protocol", current["Protocol"])
+    names = ("Certificates", "SslPolicy")
+    before = {name: current[name] for name in names if current.get(name) and protocol == "HTTPS"}
+    return {**before, **{name: asked[name] for name in names if name in asked}, "Protocol": protocol}
 
 
 def _health(group: Facts, ip: str, port: int, health: dict[str, str]) -> Facts:

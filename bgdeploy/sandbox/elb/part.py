@@ -15,6 +15,7 @@ from bgdeploy.sandbox.elb.keeper import tag_url
 from bgdeploy.sandbox.elb.model import GroupView, ListenerView, Target
 from bgdeploy.sandbox.elb.targets import Targets
 from bgdeploy.sandbox.elb.topology import Topologies
+from bgdeploy.sandbox.network.model import Interface
 from bgdeploy.sandbox.world import Handler, World
 
 log = logging.getLogger("bgdeploy.sandbox")
@@ -38,7 +39,7 @@ class Elb:
 
     @property
     def operations(self) -> Mapping[tuple[str, str], Handler]:
-        return {**self._api.handlers(), **self._interfaces.handlers()}
+        return self._api.handlers()
 
     def tick(self) -> None:
         """Take in what the balancer found out, let drained targets go, and tell the balancer what has changed."""
@@ -56,6 +57,14 @@ class Elb:
         self._addresses.close()
 
     # For the other parts
+
+    def interfaces(self, region: str) -> list[Interface]:
+        """Return the network interfaces of the load balancers."""
+        return self._interfaces.all(region)
+
+    def touch(self, region: str) -> None:
+        """Something in the network around the load balancers is about to change, or has."""
+        self._topologies.touch(region)
 
     def target_group(self, name_or_arn: str, region: str) -> GroupView | None:
         """Return the target group called so, None when there is none such."""
@@ -141,10 +150,12 @@ class Elb:
     def _push(self) -> None:
         """Tell the balancer everything it should be."""
         document: dict[str, Any] = {"listeners": [], "groups": {}}
-        settings = self._world.settings
+        settings, attributes = self._world.settings, self._api.attributes
         for topology in self._topologies.all().values():
-            document["listeners"] += wanted.listeners(topology, settings, self._addresses.endpoint)
-            document["groups"] |= wanted.groups(topology, settings, self._targets.of)
+            document["listeners"] += wanted.listeners(
+                topology, settings, self._addresses.endpoint, attributes.of_balancer
+            )
+            document["groups"] |= wanted.groups(topology, settings, self._targets.of, attributes.of_group)
         self._targets.settle(document["groups"])
         self._targets.changed = self._topologies.changed = False
         if document["listeners"] or self._plane.running:

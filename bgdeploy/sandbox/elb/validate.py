@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,14 @@ from bgdeploy.sandbox.world import RefusedError
 _MOST_GROUPS = 5  # of one forward action (aws-facts 7.1)
 SCHEME = "internet-facing"  # when none is given; moto does not tell it then
 _TLS = frozenset({"SslPolicy", "AlpnPolicy", "Certificates"})
+# A redirect that changes nothing, which is also what AWS tells of the parts that were not given.
+_UNCHANGED = {
+    "Protocol": "#{protocol}",
+    "Port": "#{port}",
+    "Host": "#{host}",
+    "Path": "/#{path}",
+    "Query": "#{query}",
+}
 
 
 def weights(actions: Iterable[Mapping[str, Any]]) -> dict[str, int]:
@@ -45,6 +54,32 @@ def check_actions(
                 f"The following target groups cannot be associated with more than one load balancer: {arn}"
             )
             raise RefusedError("TargetGroupAssociationLimitException", message)
+
+
+def check_redirects(actions: Iterable[Mapping[str, Any]]) -> None:
+    """Refuse a redirect to where the request came from: something of the URL must become another."""
+    for action in actions:
+        config = action.get("RedirectConfig", {})
+        if action["Type"] == "redirect" and all(
+            config.get(name, default) == default for name, default in _UNCHANGED.items()
+        ):
+            message = "The redirect configuration is not valid because it creates a loop."
+            raise RefusedError("InvalidLoadBalancerActionException", message)
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that no load balancer can have."""
+    problems = {
+        f"The load balancer name '{name}' cannot be longer than '32' characters": len(name) > 32,
+        f"The load balancer name '{name}' can only contain alphanumeric characters and hyphens(-)": (
+            not re.fullmatch(r"[A-Za-z0-9-]*", name)
+        ),
+        f"The load balancer name '{name}' cannot begin or end with a hyphen(-)": name.strip("-") != name,
+        f"The load balancer name '{name}' cannot begin with 'internal-'": name.startswith("internal-"),
+    }
+    for message, true in problems.items():
+        if true:
+            raise RefusedError("ValidationError", message)
 
 
 def check_port(listeners: Sequence[Mapping[str, Any]], port: int) -> None:
@@ -123,9 +158,15 @@ def check_same_balancer(
 
 
 def _action(action: Mapping[str, Any]) -> dict[str, Any]:
+    if action.get("Type") == "redirect":
+        return {**action, "RedirectConfig": {**_UNCHANGED, **action["RedirectConfig"]}}
     if action.get("Type") != "forward":
         return dict(action)
     groups = [{"TargetGroupArn": arn, "Weight": weight} for arn, weight in weights([action]).items()]
     plain = {name: value for name, value in action.items() if name not in {"TargetGroupArn", "ForwardConfig"}}
-    plain["ForwardConfig"] = {"TargetGroups": groups, "TargetGroupStickinessConfig": {"Enabled": False}}
+    sticky = action.get("ForwardConfig", {}).get("TargetGroupStickinessConfig", {})
+    plain["ForwardConfig"] = {
+        "TargetGroups": groups,
+        "TargetGroupStickinessConfig": {"Enabled": False, **sticky},
+    }
     return plain | ({"TargetGroupArn": groups[0]["TargetGroupArn"]} if len(groups) == 1 else {})

@@ -11,6 +11,7 @@ from bgdeploy.sandbox.elb.topology import Facts, Topology
 from bgdeploy.sandbox.world import Settings
 
 Endpoint = Callable[[str, int], tuple[str, int]]  # load balancer, port → where it really listens
+AttributesOf = Callable[[str], Mapping[str, str]]  # ARN → the attributes of a load balancer or target group
 # Conditions of rules: the field's name → where its settings are, and the value that several of them share.
 _CONFIGS = {
     "path-pattern": "PathPatternConfig",
@@ -22,7 +23,9 @@ _CONFIGS = {
 }
 
 
-def listeners(topology: Topology, settings: Settings, endpoint: Endpoint) -> list[dict[str, Any]]:
+def listeners(
+    topology: Topology, settings: Settings, endpoint: Endpoint, attributes: AttributesOf
+) -> list[dict[str, Any]]:
     """Return the listeners of a region, each with its routes in order, the default last."""
     found = []
     for arn, listener in topology.listeners.items():
@@ -34,6 +37,8 @@ def listeners(topology: Topology, settings: Settings, endpoint: Endpoint) -> lis
                 "host": host,
                 "bind": real,
                 "port": listener["Port"],
+                "protocol": listener["Protocol"],
+                "idle": float(attributes(listener["LoadBalancerArn"])["idle_timeout.timeout_seconds"]),
                 "reachable": reach.caller_reaches(balancer, listener["Port"], settings.caller, topology),
                 "routes": routes(listener),
             }
@@ -42,12 +47,16 @@ def listeners(topology: Topology, settings: Settings, endpoint: Endpoint) -> lis
 
 
 def groups(
-    topology: Topology, settings: Settings, targets: Callable[[str], list[Target]]
+    topology: Topology,
+    settings: Settings,
+    targets: Callable[[str], list[Target]],
+    attributes: AttributesOf,
 ) -> dict[str, dict[str, Any]]:
     """Return the target groups that a listener forwards to: no other is checked (aws-facts 7.2)."""
     return {
         arn: {
             "health": _health(topology.groups[arn], settings.speed),
+            "sticky": _sticky(attributes(arn), settings.speed),
             "targets": [_target(each, topology.balancers[balancers[0]], topology) for each in targets(arn)],
         }
         for arn, balancers in topology.behind.items()
@@ -98,6 +107,13 @@ def _health(group: Facts, speed: float) -> dict[str, Any]:
         "healthy": group.get("HealthyThresholdCount", 5),
         "unhealthy": group.get("UnhealthyThresholdCount", 2),
     }
+
+
+def _sticky(attributes: Mapping[str, str], speed: float) -> float:
+    """Return for how many real seconds the load balancer's own cookie binds a visitor to a target; 0: not at all."""
+    if attributes["stickiness.enabled"] != "true" or attributes["stickiness.type"] != "lb_cookie":
+        return 0.0
+    return int(attributes["stickiness.lb_cookie.duration_seconds"]) / speed
 
 
 def _target(target: Target, balancer: Facts, topology: Topology) -> dict[str, Any]:
