@@ -37,6 +37,7 @@ class Role(Resource):
     service: str  # who may take it on: codedeploy.amazonaws.com
     account: str  # for whose sake alone
     grants: tuple[Grant, ...]
+    managed: tuple[str, ...] | None = None  # the ARNs of the policies attached to it; None: nobody says
 
     def desired(self, known: Known) -> Attrs:
         trust = {
@@ -46,11 +47,12 @@ class Role(Resource):
             # Without it a stranger's deployment, task or function could make the service act as this role.
             "Condition": {"StringEquals": {"aws:SourceAccount": self.account}},
         }
-        return {
+        declared: Attrs = {
             "AssumeRolePolicyDocument": document([trust]),
             # A role that may do nothing has no policy: IAM refuses an empty one.
             "Policy": document([grant.statement() for grant in self.grants]) if self.grants else None,
         }
+        return declared if self.managed is None else {**declared, "ManagedPolicies": set(self.managed)}
 
     def find(self, look: Look) -> Attrs | None:
         iam = look.aws.client("iam")
@@ -63,8 +65,19 @@ class Role(Resource):
                 )
             trust = canonical(found["AssumeRolePolicyDocument"])
             tags = tag_map(found.get("Tags"))
-            return {**found, "AssumeRolePolicyDocument": trust, "Policy": policy, TAGS: tags}
+            managed = set() if self.managed is None else set(self._attached(look.aws))
+            return {
+                **found,
+                "AssumeRolePolicyDocument": trust,
+                "Policy": policy,
+                "ManagedPolicies": managed,
+                TAGS: tags,
+            }
         return None
+
+    def _attached(self, aws: Aws) -> list[str]:
+        attached = aws.client("iam").list_attached_role_policies(RoleName=self.name)["AttachedPolicies"]
+        return [each["PolicyArn"] for each in attached]
 
     def create(self, aws: Aws, desired: Attrs) -> Attrs:
         iam = aws.client("iam")
@@ -74,10 +87,8 @@ class Role(Resource):
             Description=f"{self.address} of {aws.stack}",
             AssumeRolePolicyDocument=json.dumps(desired["AssumeRolePolicyDocument"]),
         )["Role"]
-        return {
-            **made,
-            **(self.update(aws, made, {"Policy": desired["Policy"]}) if desired["Policy"] else {}),
-        }
+        more = {field: desired[field] for field in ("Policy", "ManagedPolicies") if desired.get(field)}
+        return {**made, **self.update(aws, {**made, "ManagedPolicies": set()}, more)}
 
     def update(self, aws: Aws, actual: Attrs, changed: Attrs) -> Attrs:
         iam = aws.client("iam")
@@ -89,6 +100,13 @@ class Role(Resource):
         elif "Policy" in changed:
             policy = json.dumps(changed["Policy"])
             iam.put_role_policy(RoleName=self.name, PolicyName=_POLICY, PolicyDocument=policy)
+        if "ManagedPolicies" in changed:
+            wanted, attached = changed["ManagedPolicies"], actual["ManagedPolicies"]
+            for arn in sorted(wanted - attached):
+                iam.attach_role_policy(RoleName=self.name, PolicyArn=arn)
+            for arn in sorted(attached - wanted):
+                with absent("NoSuchEntity"):
+                    iam.detach_role_policy(RoleName=self.name, PolicyArn=arn)
         return changed
 
     def retag(self, aws: Aws, actual: Attrs, tags: Mapping[str, str]) -> None:
@@ -99,6 +117,6 @@ class Role(Resource):
         with absent("NoSuchEntity"):
             for name in iam.list_role_policies(RoleName=self.name)["PolicyNames"]:
                 iam.delete_role_policy(RoleName=self.name, PolicyName=name)
-            for each in iam.list_attached_role_policies(RoleName=self.name)["AttachedPolicies"]:
-                iam.detach_role_policy(RoleName=self.name, PolicyArn=each["PolicyArn"])
+            for arn in self._attached(aws):
+                iam.detach_role_policy(RoleName=self.name, PolicyArn=arn)
             iam.delete_role(RoleName=self.name)

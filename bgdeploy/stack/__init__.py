@@ -27,7 +27,7 @@ def build(settings: Settings, project: Path, account: str, region: str) -> list[
     net = network(config, names, bucket)
     balanced = balancing(config, names, net)
     watched = observing(config, names, balanced)
-    roles = identities(names, arns, bucket, balanced.path)
+    roles = identities(config, names, arns, bucket, balanced.path)
     served = service(settings, net, balanced, watched, roles)
     deployed = deploying(settings, project, bucket, balanced, watched, roles, served)
 

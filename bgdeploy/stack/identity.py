@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from bgdeploy.config import Config
+from bgdeploy.definition import repository_arns, secret_arns
 from bgdeploy.names import Names, Use
 from bgdeploy.resources.identity import Grant, Role
 from bgdeploy.resources.storage import Bucket
@@ -26,16 +28,17 @@ class Identities:
         return self.codedeploy, self.execution, self.task, self.hook
 
 
-def identities(names: Names, arns: Arns, bucket: Bucket, listeners: str) -> Identities:
+def identities(config: Config, names: Names, arns: Arns, bucket: Bucket, listeners: str) -> Identities:
     """Return the four roles. `listeners` is the path that the ARNs of the stack's listeners begin with."""
 
     def role(use: Use, service: str, grants: tuple[Grant, ...]) -> Role:
         return Role(name=names.role(use), label=use, service=service, account=arns.account, grants=grants)
 
+    application = role("task", "ecs-tasks.amazonaws.com", arns.task(config))
     return Identities(
         codedeploy=role("codedeploy", "codedeploy.amazonaws.com", arns.codedeploy(listeners)),
-        execution=role("execution", "ecs-tasks.amazonaws.com", arns.execution()),
-        task=role("task", "ecs-tasks.amazonaws.com", ()),
+        execution=role("execution", "ecs-tasks.amazonaws.com", arns.execution(config)),
+        task=replace(application, managed=config.task_role.policies),
         hook=role("hook", "lambda.amazonaws.com", arns.hook(bucket.name)),
     )
 
@@ -91,17 +94,32 @@ class Arns:
             ),
         )
 
-    def execution(self) -> tuple[Grant, ...]:
-        """What ECS needs to start a task: its image and its log stream (aws-facts 8.2)."""
+    def execution(self, config: Config) -> tuple[Grant, ...]:
+        """What ECS needs to start a task: its images, its log stream (aws-facts 8.2) and exactly its secrets."""
         pull = ("ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage")
-        return (
+        repositories = (self.of("ecr", f"repository/{self.names.plain}"), *repository_arns(config))
+        parameters, secrets = secret_arns(config, self.region, self.account)
+        grants = (
             Grant(("ecr:GetAuthorizationToken",), NO_RESOURCE),
-            Grant(pull, (self.of("ecr", f"repository/{self.names.plain}"),)),
+            Grant(pull, tuple(dict.fromkeys(repositories))),
             Grant(
                 ("logs:CreateLogStream", "logs:PutLogEvents"),
                 (self.of("logs", f"log-group:{self.names.log_group}:*"),),
             ),
+            Grant(("ssm:GetParameters",), tuple(parameters)),
+            Grant(("secretsmanager:GetSecretValue",), tuple(secrets)),
+            # Keys of AWS's own let whoever may read the secret decrypt it; of others, the config names them.
+            Grant(("kms:Decrypt",), config.execution_role.kms_keys),
         )
+        return tuple(grant for grant in grants if grant.resources)
+
+    def task(self, config: Config) -> tuple[Grant, ...]:
+        """What the application may do: what the config says, and to let people in with `execute-command`."""
+        grants = tuple(Grant(each.actions, each.resources) for each in config.task_role.statements)
+        if not config.service.exec:
+            return grants
+        channels = ("CreateControlChannel", "CreateDataChannel", "OpenControlChannel", "OpenDataChannel")
+        return (*grants, Grant(tuple(f"ssmmessages:{each}" for each in channels), NO_RESOURCE))
 
     def hook(self, bucket: str) -> tuple[Grant, ...]:
         """What the hook needs: its log, its answer to CodeDeploy, and its word in the bucket."""
