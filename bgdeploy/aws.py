@@ -23,6 +23,8 @@ _GLANCE = 1.0  # seconds after which somebody who waits looks whether to leave
 
 STACK_TAG = "bgdeploy:stack"
 ADDRESS_TAG = "bgdeploy:address"
+# On a listener: the host that visitors ask for, whatever the load balancer is called.
+HOST_TAG = "bgdeploy:host"
 
 
 class Aws:

@@ -11,6 +11,8 @@ from bgdeploy import __version__
 from bgdeploy.clock import Clock
 from bgdeploy.config import Check
 from bgdeploy.release.checks import Answer, CheckResult, judge, wanted
+from bgdeploy.release.reach import BY_NAME, get
+from bgdeploy.release.snapshot import Reach
 
 if TYPE_CHECKING:
     import urllib3
@@ -29,15 +31,14 @@ Ask = Callable[[str, float], Answer]
 class Http:
     """Sends requests over connections that it keeps open. For several threads at once."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, reach: Reach = BY_NAME) -> None:
         import urllib3
 
         self._clock = clock
-        # A redirect is an answer like any other: what it leads to is another page, and perhaps another version.
+        self._reach = reach
         self._pool = urllib3.PoolManager(
             num_pools=2,
             maxsize=_SIDE_BY_SIDE,
-            retries=False,
             headers={"User-Agent": f"bgdeploy/{__version__}", "Accept-Encoding": "identity"},
         )
 
@@ -48,7 +49,7 @@ class Http:
         deadline = self._clock.monotonic() + timeout
         limits = urllib3.Timeout(connect=min(timeout, _CONNECT), read=timeout)
         try:
-            response = self._pool.request("GET", url, timeout=limits, preload_content=False)
+            response = get(self._pool, url, self._reach, limits)
             try:
                 body = self._body(response, deadline)
             finally:
@@ -97,6 +98,8 @@ def _no_answer(error: Exception, timeout: float) -> Answer:
         return Answer(None, error=f"the connection was not made: {why}", reached=False)
     if isinstance(error, e.ConnectTimeoutError):  # after what in some versions of urllib3 are kinds of it
         return Answer(None, error=f"no connection within {min(timeout, _CONNECT):g} s", reached=False)
+    if isinstance(error, e.SSLError):
+        return Answer(None, error=f"its certificate was refused: {error}")
     if isinstance(error, (e.ReadTimeoutError, _TooSlowError)):
         return Answer(None, error=f"no whole answer within {timeout:g} s")
     if isinstance(error, (e.ProtocolError, OSError)):

@@ -21,7 +21,7 @@ from bgdeploy.release.claimant import Claimant
 from bgdeploy.release.hook import Claim, Claims, HookCall, Lapse, Verdict
 from bgdeploy.release.phase import HELD
 from bgdeploy.release.record import Record
-from bgdeploy.release.snapshot import Snapshot, Target
+from bgdeploy.release.snapshot import Reach, Snapshot, Target
 
 if TYPE_CHECKING:
     from bgdeploy.release.asking import Ask
@@ -76,7 +76,7 @@ class Attendant:
             return None
         door = snapshot.test.url if snapshot.test else self._target.urls.get(self._target.test_listener or "")
         claims = Claims(self._aws, self._target.bucket, snapshot.deployment.id, self._me)
-        session = Session(claims, door or "", key, known, self._ask)
+        session = Session(claims, door or "", key, known, self._ask, self._target.reach)
         session.start()
         return session
 
@@ -90,7 +90,13 @@ class Session:
     """The attendance of one deployment, from the hook's call to its answer."""
 
     def __init__(
-        self, claims: Claims, base_url: str, key: str, record: Record | None, ask: Ask | None
+        self,
+        claims: Claims,
+        base_url: str,
+        key: str,
+        record: Record | None,
+        ask: Ask | None,
+        reach: Reach,
     ) -> None:
         self.deployment = claims.deployment
         self.state = ChecksState()
@@ -101,6 +107,7 @@ class Session:
         self._key = key
         self._record = record
         self._ask = ask
+        self._reach = reach
         self._lapse = Lapse(claims.me, self._clock)
         self._over = threading.Event()  # the deployment is held no more
         self._closed = threading.Event()  # we are to leave
@@ -180,7 +187,7 @@ class Session:
             results = tuple(pending(check, self._base_url) for check in record.checks)
             self.state = ChecksState("running", self._claims.me.owner, results)
         lost = threading.Event()
-        http = self._ask or Http(self._clock)
+        http = self._ask or Http(self._clock, self._reach)
         around = Round(self._base_url, http, self._clock, self._report, lambda: self._done() or lost.is_set())
         asking = Asking(record.checks, around)
         asking.start()

@@ -194,7 +194,7 @@ def listener(raw: Raw, url: str) -> Listener:
 
 
 def url(raw: Raw, host: str, tag: str | None) -> str:
-    """Return where people reach a listener: its tag `bgdeploy:url`, else the load balancer's name and its port."""
+    """Return where people reach a listener: its tag `bgdeploy:url`, else its host and its port."""
     if tag:
         return tag.rstrip("/")
     scheme = "https" if raw.get("Protocol") in {"HTTPS", "TLS"} else "http"

@@ -9,9 +9,10 @@ from bgdeploy.errors import BgdeployError
 from bgdeploy.release import parse
 from bgdeploy.release.ending import Page
 from bgdeploy.release.progress import Progress, Seen
+from bgdeploy.release.reach import BY_NAME, get
 from bgdeploy.release.recent import Recent
 from bgdeploy.release.sides import VERSION_TAG, Sides
-from bgdeploy.release.snapshot import Alarm, Deployment, Listener, Snapshot, Target
+from bgdeploy.release.snapshot import Alarm, Deployment, Listener, Reach, Snapshot, Target
 from bgdeploy.release.target import find_target
 
 __all__ = ["ACTIVE", "VERSION_TAG", "Reader", "find_target"]
@@ -160,15 +161,17 @@ class Reader:
         The path is the health check's: an application that serves nothing at `/` is no less alive.
         """
         root = self.target.urls.get(self.target.production_listener)
-        return request(root + self.target.health_path) if root else None
+        return request(root + self.target.health_path, self.target.reach) if root else None
 
 
-def request(url: str) -> Page:
+def request(url: str, reach: Reach = BY_NAME) -> Page:
     """Request `url` once, following no redirect, and return its status or why there is none."""
     import urllib3
 
     try:
-        with urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(connect=3, read=10)) as pool:
-            return Page(url, pool.request("GET", url, preload_content=True).status)
+        with urllib3.PoolManager() as pool:
+            answer = get(pool, url, reach, urllib3.Timeout(connect=3, read=10))
+            answer.close()
+            return Page(url, answer.status)
     except urllib3.exceptions.HTTPError as error:
         return Page(url, None, f"{type(error).__name__}: {error}")

@@ -24,6 +24,14 @@ class Listener:
 
 
 @dataclass(frozen=True)
+class Reach:
+    """How a load balancer is reached, whatever its visitors' name for it leads to at the moment."""
+
+    balancer: str = ""  # its own name in the DNS
+    host: str = ""  # the name that visitors use, and its certificate is for
+
+
+@dataclass(frozen=True)
 class Target:
     """Where a deployment group acts. Read once: nothing in it moves during a deployment."""
 
@@ -41,6 +49,7 @@ class Target:
     log_group: str
     health_path: str = "/"  # what its health checks ask for
     urls: Mapping[str, str] = field(default_factory=dict)  # listener ARN → where people reach it
+    reach: Reach = Reach()
     rollback_on: tuple[str, ...] = ()  # the group's automatic rollback events; empty when switched off
 
 

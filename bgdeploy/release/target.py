@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from bgdeploy.aws import Attrs, Aws, error_code, tag_map
+from bgdeploy.aws import HOST_TAG, Attrs, Aws, error_code, tag_map
 from bgdeploy.errors import BgdeployError
 from bgdeploy.names import Names
 from bgdeploy.release import parse
-from bgdeploy.release.snapshot import Target
+from bgdeploy.release.snapshot import Reach, Target
 
 # A listener that carries this tag is reached there: a domain name in front of it, or the sandbox's own address.
 URL_TAG = "bgdeploy:url"
@@ -32,6 +32,7 @@ def find_target(aws: Aws, names: Names) -> Target:
     container, port = _container(_service(aws, place["clusterName"], place["serviceName"]))
     groups = _target_groups(aws, [group["name"] for group in pair["targetGroups"]])
     watched = group.get("alarmConfiguration") or {}
+    urls, reach = _doors(aws, [arn for arn in (production, test) if arn])
     return Target(
         application=names.plain,
         group=names.plain,
@@ -46,7 +47,8 @@ def find_target(aws: Aws, names: Names) -> Target:
         bucket=names.bucket(aws.account, aws.region),
         log_group=names.log_group,
         health_path=next((found["HealthCheckPath"] for found in groups if found.get("HealthCheckPath")), "/"),
-        urls=_urls(aws, [arn for arn in (production, test) if arn]),
+        urls=urls,
+        reach=reach,
         rollback_on=parse.rollback_events(group.get("autoRollbackConfiguration")),
     )
 
@@ -113,23 +115,23 @@ def _target_groups(aws: Aws, names: list[str]) -> list[Attrs]:
     return found
 
 
-def _urls(aws: Aws, arns: list[str]) -> dict[str, str]:
-    """Return where people reach each listener."""
+def _doors(aws: Aws, arns: list[str]) -> tuple[dict[str, str], Reach]:
+    """Return where people reach each listener, and how their load balancer is reached."""
     elb = aws.client("elbv2")
     listeners = _listeners(elb, arns)
     balancers = sorted({listener["LoadBalancerArn"] for listener in listeners})
     described = elb.describe_load_balancers(LoadBalancerArns=balancers)["LoadBalancers"]
     hosts = {balancer["LoadBalancerArn"]: balancer["DNSName"] for balancer in described}
     tags = {
-        tagged["ResourceArn"]: tag_map(tagged.get("Tags"))
-        for tagged in elb.describe_tags(ResourceArns=arns)["TagDescriptions"]
+        each["ResourceArn"]: tag_map(each.get("Tags"))
+        for each in elb.describe_tags(ResourceArns=arns)["TagDescriptions"]
     }
-    return {
-        raw["ListenerArn"]: parse.url(
-            raw, hosts[raw["LoadBalancerArn"]], tags.get(raw["ListenerArn"], {}).get(URL_TAG)
-        )
-        for raw in listeners
-    }
+    urls, reach = {}, Reach()
+    for raw in listeners:
+        tagged, own = tags.get(raw["ListenerArn"], {}), hosts[raw["LoadBalancerArn"]]
+        reach = Reach(own, tagged.get(HOST_TAG, reach.host))
+        urls[raw["ListenerArn"]] = parse.url(raw, tagged.get(HOST_TAG, own), tagged.get(URL_TAG))
+    return urls, reach
 
 
 def _listeners(elb: Any, arns: list[str]) -> list[Attrs]:

@@ -6,15 +6,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bgdeploy.aws import ADDRESS_TAG, Attrs, Aws, absent, error_code, retry, tag_list
+from bgdeploy.aws import ADDRESS_TAG, HOST_TAG, Attrs, Aws, absent, error_code, retry, tag_list
 from bgdeploy.provision.resource import TAGS, Known, Look, Remains, Resource
 from bgdeploy.resources.existing import ExistingLoadBalancer
 from bgdeploy.resources.load_balancer import LoadBalancer, TargetGroup, delete_balancer, named, retag, tags_of
 
 Balancer = LoadBalancer | ExistingLoadBalancer
-
-# A listener that carries it is asked for this host, whatever the load balancer is called; releases read it.
-HOST_TAG = "bgdeploy:host"
 
 
 @dataclass(frozen=True)
