@@ -228,3 +228,43 @@ def test_what_the_sandbox_does_not_scale_is_refused_plainly(fleet: Fleet) -> Non
         "application-autoscaling", "register_scalable_target", **table, MinCapacity=1, MaxCapacity=2
     )
     assert refused[0] == "NotImplemented"
+
+
+def test_a_policy_may_be_held_to_a_formula_over_several_metrics(fleet: Fleet) -> None:
+    register(fleet)
+
+    def requests(group: str) -> dict[str, Any]:
+        dimensions = [
+            {"Name": "TargetGroup", "Value": f"targetgroup/{group}/0123456789abcdef"},
+            {"Name": "LoadBalancer", "Value": "app/shop/0123456789abcdef"},
+        ]
+        metric = {
+            "Namespace": "AWS/ApplicationELB",
+            "MetricName": "RequestCountPerTarget",
+            "Dimensions": dimensions,
+        }
+        return {"Id": group, "MetricStat": {"Metric": metric, "Stat": "Sum"}, "ReturnData": False}
+
+    total = {"Id": "requests", "Expression": "blue + green", "ReturnData": True}
+    configuration = {
+        "TargetValue": 1000.0,
+        "CustomizedMetricSpecification": {"Metrics": [requests("blue"), requests("green"), total]},
+    }
+    asked = {**policy(), "TargetTrackingScalingPolicyConfiguration": configuration}
+    scaling(fleet).put_scaling_policy(**asked)
+    found = scaling(fleet).describe_scaling_policies(ServiceNamespace="ecs")["ScalingPolicies"][0]
+    assert found["TargetTrackingScalingPolicyConfiguration"] == configuration
+    high, low = sorted(alarms(fleet), key=lambda alarm: alarm["AlarmName"])
+    assert (high["Threshold"], low["Threshold"]) == (1000.0, 900.0)
+    assert [each.get("Expression") for each in high["Metrics"]] == [None, None, "blue + green"]
+    assert {each["MetricStat"]["Period"] for each in high["Metrics"][:2]} == {60}
+
+
+def test_a_policy_is_held_to_one_thing(fleet: Fleet) -> None:
+    register(fleet)
+    for configuration in ({"TargetValue": 1.0}, {**policy()["TargetTrackingScalingPolicyConfiguration"]}):
+        if "PredefinedMetricSpecification" in configuration:
+            configuration["CustomizedMetricSpecification"] = {"Metrics": [{"Id": "a", "Expression": "1"}]}
+        asked = {**policy(), "TargetTrackingScalingPolicyConfiguration": configuration}
+        refused = fleet.refused("application-autoscaling", "put_scaling_policy", **asked)
+        assert refused[0] == "ValidationException"

@@ -100,9 +100,19 @@ def check_kind(params: Mapping[str, Any]) -> None:
 
 
 def check_configuration(configuration: Mapping[str, Any]) -> None:
-    """Refuse a configuration of target tracking by another metric, or with a label that does not fit it."""
-    wanted = configuration.get("PredefinedMetricSpecification")
-    if wanted is None or wanted["PredefinedMetricType"] not in METRICS:
+    """Refuse a configuration of target tracking by a metric that is not known, or whose label does not fit it."""
+    wanted, custom = (
+        configuration.get(f"{kind}MetricSpecification") for kind in ("Predefined", "Customized")
+    )
+    if (wanted is None) == (custom is None):
+        raise invalid(
+            "You must specify either a PredefinedMetricSpecification or a CustomizedMetricSpecification"
+        )
+    if wanted is None:
+        if not custom or not custom.get("Metrics"):
+            raise not_implemented("a policy on a single customized metric")
+        return
+    if wanted["PredefinedMetricType"] not in METRICS:
         raise not_implemented("a policy on another than the predefined metrics of services")
     counted, label = wanted["PredefinedMetricType"] == "ALBRequestCountPerTarget", wanted.get("ResourceLabel")
     if counted != bool(label):

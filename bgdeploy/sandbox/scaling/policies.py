@@ -22,6 +22,7 @@ from bgdeploy.sandbox.scaling.targets import Targets
 from bgdeploy.sandbox.world import ACCOUNT, Call, Handler, World
 
 _OUT_AFTER, _IN_AFTER = 3, 15  # minutes beyond the target, until a service is scaled out or in
+_PERIOD = 60  # seconds
 _SLACK = 0.9  # AWS scales in a tenth below the target
 
 
@@ -95,17 +96,11 @@ class Policies:
             policy.alarms.append(name)
 
     def _put_alarm(self, target: Target, policy: Policy, name: str, *, high: bool) -> None:
-        wanted = policy.configuration["PredefinedMetricSpecification"]
-        namespace, metric, statistic = METRICS[wanted["PredefinedMetricType"]]
         self._world.client("cloudwatch", region=target.region).put_metric_alarm(
             AlarmName=name,
             AlarmDescription=f"DO NOT EDIT OR DELETE. For TargetTrackingScaling policy {policy.arn}.",
             AlarmActions=[policy.arn],
-            Namespace=namespace,
-            MetricName=metric,
-            Statistic=statistic,
-            Dimensions=_dimensions(target.resource, wanted.get("ResourceLabel")),
-            Period=60,
+            **_measured(target.resource, policy.configuration),
             EvaluationPeriods=_OUT_AFTER if high else _IN_AFTER,
             Threshold=policy.configuration["TargetValue"] * (1 if high else _SLACK),
             ComparisonOperator="GreaterThanThreshold" if high else "LessThanThreshold",
@@ -115,6 +110,29 @@ class Policies:
         if policy.alarms:
             self._world.client("cloudwatch", region=target.region).delete_alarms(AlarmNames=policy.alarms)
         policy.alarms.clear()
+
+
+def _measured(resource: str, configuration: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the alarms of a policy look at, as PutMetricAlarm wants it."""
+    custom = configuration.get("CustomizedMetricSpecification")
+    if custom is not None:
+        return {"Metrics": [_query(each) for each in custom["Metrics"]]}
+    wanted = configuration["PredefinedMetricSpecification"]
+    namespace, metric, statistic = METRICS[wanted["PredefinedMetricType"]]
+    return {
+        "Namespace": namespace,
+        "MetricName": metric,
+        "Statistic": statistic,
+        "Dimensions": _dimensions(resource, wanted.get("ResourceLabel")),
+        "Period": _PERIOD,
+    }
+
+
+def _query(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a metric of a policy as one of an alarm, which also says how long its periods are."""
+    if "MetricStat" not in asked:
+        return dict(asked)
+    return {**asked, "MetricStat": {**asked["MetricStat"], "Period": _PERIOD}}
 
 
 def _dimensions(resource: str, label: str | None) -> list[dict[str, str]]:
