@@ -67,6 +67,7 @@ def provision(invocation: Invocation, yes: bool, adopted: tuple[str, ...]) -> Re
     found = converge.look_up(aws, resources)
     planned = converge.examine(aws, resources, found, adopted)
     _require_known(adopted, planned)
+    _require_possible(planned)
     if not yes:
         for change in planned.grave:
             _ask_for(invocation, change)
@@ -93,6 +94,21 @@ def _require_known(adopted: tuple[str, ...], planned: Plan) -> None:
     if strange:
         raise UsageError(
             f"nothing here is called {', '.join(strange)}", "`bgdeploy plan` shows every address"
+        )
+
+
+def _require_possible(planned: Plan) -> None:
+    """Raise, before anything is changed, when the config asks for a change that AWS cannot make in place.
+
+    The rest of such a change would leave the stack half one thing and half the other.
+    """
+    fixed = [change for change in planned.refused if change.differences]
+    if fixed:
+        raise BgdeployError(
+            "nothing was changed, because not all can be:\n"
+            + "\n".join(f"  {change.address}: {change.reason}" for change in fixed),
+            "`bgdeploy plan` shows all that would change",
+            planned.as_dict(),
         )
 
 

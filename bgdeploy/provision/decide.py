@@ -22,7 +22,8 @@ def change_of(resource: Resource, actual: Attrs | None, known: Known, adopted: A
         return Change(resource.address, resource.name, Action.USED, reason=resource.told(actual))
     action = Action.UPDATE
     if not resource.part_of_another and not known.aws.owns(actual.get(TAGS, {})):
-        if resource.address not in adopted or STACK_TAG in actual.get(TAGS, {}):
+        taken_over = resource.adoptable and resource.address in adopted
+        if not taken_over or STACK_TAG in actual.get(TAGS, {}):
             reason = _foreign(resource, actual, known.aws)
             return Change(resource.address, resource.name, Action.REFUSED, reason=reason, foreign=True)
         action = Action.ADOPT
@@ -65,12 +66,12 @@ def _foreign(resource: Resource, actual: Attrs, aws: Aws) -> str:
     what, aside = resource.stranger(actual)
     owner = actual.get(TAGS, {}).get(STACK_TAG)
     if owner:
-        other = aside or "choose another app name or environment"
+        other = "choose another app name or environment" if resource.adoptable else aside
         return f"{what} belongs to the stack {owner}: it is left alone; {other}"
-    other = aside or "remove or rename it, choose another app name"
+    adopt = f", or take it over: bgdeploy provision --adopt {resource.address}" if resource.adoptable else ""
     return (
         f"{what} exists and does not carry the tag {STACK_TAG}={aws.stack}: it is not ours and is left alone; "
-        f"{other}, or take it over: bgdeploy provision --adopt {resource.address}"
+        f"{aside}{adopt}"
     )
 
 

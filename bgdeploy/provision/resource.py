@@ -164,8 +164,13 @@ class Resource:
         """Return once what is `coming` has come."""
 
     def stranger(self, actual: Attrs) -> tuple[str, str]:
-        """Return how to call what is in its place and not ours, and how to step aside, "" for another name."""
-        return f"{self.kind} {self.name!r}", ""
+        """Return how to call what is in its place and not ours, and how to step aside."""
+        return f"{self.kind} {self.name!r}", "remove or rename it, choose another app name"
+
+    @property
+    def adoptable(self) -> bool:
+        """Tell whether what is in its place and not ours may be taken over, if somebody says so."""
+        return True
 
     def missing(self) -> str:
         """Return what there is to tell when it is external and not there: a sentence with a way out."""

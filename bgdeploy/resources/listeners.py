@@ -109,6 +109,10 @@ class Listener(Resource):
     def stranger(self, actual: Attrs) -> tuple[str, str]:
         return _in_the_way(self.balancer, actual)
 
+    @property
+    def adoptable(self) -> bool:
+        return not isinstance(self.balancer, ExistingLoadBalancer)  # of which nothing is ever changed
+
     def retag(self, aws: Aws, actual: Attrs, tags: Mapping[str, str]) -> None:
         retag(aws, actual["ListenerArn"], tags)
 
@@ -181,6 +185,10 @@ class Redirect(Resource):
 
     def stranger(self, actual: Attrs) -> tuple[str, str]:
         return _in_the_way(self.balancer, actual)
+
+    @property
+    def adoptable(self) -> bool:
+        return not isinstance(self.balancer, ExistingLoadBalancer)  # of which nothing is ever changed
 
     def retag(self, aws: Aws, actual: Attrs, tags: Mapping[str, str]) -> None:
         retag(aws, actual["ListenerArn"], tags)
