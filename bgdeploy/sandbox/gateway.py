@@ -30,7 +30,7 @@ INSIDE = "bgdeploy.inside"  # set in the environ of requests that come from this
 _MOTOS_OWN = ("/moto-api", "/favicon.ico", "/latest/")  # moto's controls and the metadata of EC2 machines
 
 # What moto answers as if it had been done, though nothing does it: a success that would be a lie.
-_PRETENDED = {
+PRETENDED = {
     ("codebuild", "StartBuild"),
     ("codebuild", "StartBuildBatch"),
     ("codebuild", "RetryBuild"),
@@ -166,7 +166,7 @@ class Gateway:
     def _moto(self, request: Request, environ: dict[str, Any]) -> Answer:
         what = f"{request.service} {request.operation or request.method + ' ' + request.path}"
         missing = RefusedError("NotImplemented", f"{what} is not implemented in the sandbox", 501)
-        if request.path.startswith(_MOTOS_OWN) or (request.service, request.operation) in _PRETENDED:
+        if request.path.startswith(_MOTOS_OWN) or (request.service, request.operation) in PRETENDED:
             raise missing
         try:
             with self.world.lock:
