@@ -11,11 +11,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from bgdeploy.aws import Aws, absent, error_code, server_time
 from bgdeploy.release.phase import length
-from bgdeploy.release.reader import Reader
 from bgdeploy.release.snapshot import Target
 
 OBJECT = "scaling/suspension.json"
@@ -25,6 +24,18 @@ _COUNT = {"ServiceNamespace": "ecs", "ScalableDimension": "ecs:service:DesiredCo
 # After which a release that has suspended scaling and started no deployment is taken for dead; it needs a second.
 PATIENCE = timedelta(minutes=2)
 _LOST = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
+
+
+class Reads(Protocol):
+    """What this module needs of `reader.Reader`."""
+
+    @property
+    def aws(self) -> Aws: ...
+
+    @property
+    def target(self) -> Target: ...
+
+    def active(self) -> str | None: ...
 
 
 @dataclass(frozen=True)
@@ -72,7 +83,7 @@ def suspend(aws: Aws, target: Target, release: str, by: str) -> Suspension | Non
             return mine
 
 
-def restore(reader: Reader, ended: str | None = None) -> str:
+def restore(reader: Reads, ended: str | None = None) -> str:
     """Give scaling back what it was, and return in words what came of it; "" when there was nothing to give back.
 
     `ended` is the key of a release whose deployment is known to be over. While a deployment is active, scaling stays
@@ -94,7 +105,7 @@ def restore(reader: Reader, ended: str | None = None) -> str:
     return _give_back(aws, target, seen)
 
 
-def withdraw(reader: Reader, mine: Suspension) -> None:
+def withdraw(reader: Reads, mine: Suspension) -> None:
     """Undo what `suspend` did for a release that could start no deployment.
 
     When that is so because another one runs, scaling stays suspended, and is given back when that one is over.
