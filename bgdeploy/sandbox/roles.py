@@ -13,6 +13,8 @@ from bgdeploy.sandbox.world import PASS, Call, Handler, RefusedError, _Pass
 if TYPE_CHECKING:
     from bgdeploy.sandbox.world import World
 
+_LONGEST_NAME = 64
+
 
 class Roles:
     """Every role there is. A new one is known to the other services only after a while (aws-facts 8.3)."""
@@ -49,11 +51,18 @@ class Roles:
         )
 
     def _create_role(self, call: Call) -> _Pass:
+        name = call.params["RoleName"]
+        if len(name) > _LONGEST_NAME:
+            message = (
+                f"1 validation error detected: Value '{name}' at 'roleName' failed to satisfy constraint: Member must "
+                f"have length less than or equal to {_LONGEST_NAME}"
+            )
+            raise RefusedError("ValidationError", message)
         try:
             json.loads(call.params["AssumeRolePolicyDocument"])
         except ValueError:
             raise RefusedError("MalformedPolicyDocument", "This policy contains invalid Json") from None
-        name, delay = call.params["RoleName"], timedelta(seconds=self._world.settings.role_delay)
+        delay = timedelta(seconds=self._world.settings.role_delay)
         if self._role_named(name) is None:  # moto is about to refuse a second one
             self._settled[name] = self._world.clock.now() + delay
         return PASS

@@ -240,3 +240,11 @@ def test_ecr_says_that_a_repository_is_not_there(ecr: Any) -> None:
     with pytest.raises(ClientError) as caught:
         ecr.put_image(repositoryName="other", imageTag="v1", imageManifest=json.dumps(_MANIFEST))
     assert caught.value.response["Error"]["Code"] == "RepositoryNotFoundException"
+
+
+def test_a_repository_with_images_in_it_is_deleted_only_by_force(ecr: Any) -> None:
+    _put(ecr, "v1")
+    with pytest.raises(ecr.exceptions.RepositoryNotEmptyException):
+        ecr.delete_repository(repositoryName="web")
+    ecr.delete_repository(repositoryName="web", force=True)
+    assert ecr.describe_repositories()["repositories"] == []

@@ -258,6 +258,22 @@ def test_a_presigned_url_opens_what_it_was_signed_for(serve: Serve, connect: Con
         assert answer.read() == b"content"
 
 
+def test_a_bucket_goes_only_when_nothing_is_in_it_not_even_an_old_version(
+    serve: Serve, connect: Connect
+) -> None:
+    s3 = connect(serve(), "s3")
+    s3.create_bucket(Bucket="mine")
+    s3.put_bucket_versioning(Bucket="mine", VersioningConfiguration={"Status": "Enabled"})
+    version = s3.put_object(Bucket="mine", Key="k", Body=b"1")["VersionId"]
+    marker = s3.delete_object(Bucket="mine", Key="k")["VersionId"]
+    for left in (version, marker):
+        with pytest.raises(ClientError, match="BucketNotEmpty"):
+            s3.delete_bucket(Bucket="mine")
+        s3.delete_object(Bucket="mine", Key="k", VersionId=left)
+    s3.delete_bucket(Bucket="mine")
+    assert s3.list_buckets()["Buckets"] == []
+
+
 def test_a_conditional_put_of_s3_is_held_to_its_condition(serve: Serve, connect: Connect) -> None:
     s3 = connect(serve(), "s3")
     s3.create_bucket(Bucket="mine")

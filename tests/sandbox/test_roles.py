@@ -66,6 +66,13 @@ def test_a_role_allows_what_its_inline_and_attached_policies_allow(world: World)
     assert not world.roles.allows("arn:aws:iam::123456789012:role/none", "s3:GetObject")
 
 
+def test_a_name_of_more_than_64_characters_is_refused(world: World) -> None:
+    iam = world.client("iam")
+    iam.create_role(RoleName="r" * 64, AssumeRolePolicyDocument=_trust())
+    with pytest.raises(iam.exceptions.ClientError, match="length less than or equal to 64"):
+        iam.create_role(RoleName="r" * 65, AssumeRolePolicyDocument=_trust())
+
+
 def test_a_trust_policy_that_is_no_json_is_refused(world: World) -> None:
     iam = world.client("iam")
     with pytest.raises(iam.exceptions.MalformedPolicyDocumentException):
