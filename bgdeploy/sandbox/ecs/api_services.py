@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from bgdeploy.sandbox.ecs import describe, validate
 from bgdeploy.sandbox.ecs.book import Book, invalid, page, short
+from bgdeploy.sandbox.ecs.definitions import check_definition
 from bgdeploy.sandbox.ecs.model import EcsService
+from bgdeploy.sandbox.inprocess import refusals
 from bgdeploy.sandbox.world import ACCOUNT, PASS, Call, Handler, RefusedError, World, _Pass
 
 if TYPE_CHECKING:
@@ -41,7 +43,9 @@ class ServiceOperations:
             "ListServices": self._list_services,
             "DescribeTaskSets": self._describe_task_sets,
             "ListClusters": self._list_clusters,
+            "CreateCluster": self._create_cluster,
             "DescribeClusters": self._describe_clusters,
+            "UpdateClusterSettings": self._update_cluster_settings,
             "DeleteCluster": self._delete_cluster,
             "TagResource": self._tag,
             "UntagResource": self._untag,
@@ -58,7 +62,10 @@ class ServiceOperations:
 
     def _create_service(self, call: Call) -> dict[str, Any]:
         params, cluster = call.params, self._book.cluster(call)
-        validate.check_name(self._book.find(cluster, params["serviceName"], call.region))
+        known = self._book.find(cluster, params["serviceName"], call.region)
+        if known is not None and known.status == "ACTIVE" and known.made_by(params.get("clientToken")):
+            return {"service": describe.service(known, with_tags=bool(known.tags))}
+        validate.check_name(known)
         validate.check_new(params)
         balancer = params["loadBalancers"][0]
         group = balancer.get("targetGroupArn", "")
@@ -149,7 +156,7 @@ class ServiceOperations:
         return {"serviceDeployments": []}
 
     def _register(self, call: Call) -> _Pass:
-        validate.check_definition(call.params)
+        check_definition(call.params)
         return PASS
 
     # Clusters and tags, where moto knows only its half
@@ -162,6 +169,20 @@ class ServiceOperations:
         arns = [each["clusterArn"] for each in told if each["status"] == "ACTIVE"]
         found, rest = page(arns, call.params, _MOST_LISTED)
         return {"clusterArns": found, **rest}
+
+    def _create_cluster(self, call: Call) -> dict[str, Any] | _Pass:
+        """Make a cluster; one that there is stays as it is, where moto would forget its settings and tags."""
+        name, moto = call.params.get("clusterName", "default"), self._world.beneath("ecs", region=call.region)
+        include = ["TAGS", "SETTINGS", "CONFIGURATIONS"]
+        known = moto.describe_clusters(clusters=[name], include=include)["clusters"]
+        active = [each for each in known if each["status"] == "ACTIVE"]
+        return {"cluster": active[0]} if active else PASS
+
+    def _update_cluster_settings(self, call: Call) -> dict[str, Any]:
+        """moto knows it only as a part of UpdateCluster."""
+        with refusals():
+            answer = self._world.beneath("ecs", region=call.region).update_cluster(**call.params)
+        return {"cluster": answer["cluster"]}
 
     def _describe_clusters(self, call: Call) -> dict[str, Any]:
         answer = self._world.beneath("ecs", region=call.region).describe_clusters(**call.params)

@@ -47,8 +47,9 @@ class TaskOperations:
         known = {task.id: (task_set, task) for task_set, task in tasks}
         asked = call.params["tasks"]
         found = [known[short(arn)] for arn in asked if short(arn) in known]
+        with_tags = "TAGS" in call.params.get("include", [])
         return {
-            "tasks": [describe.task(task, task_set) for task_set, task in found],
+            "tasks": [describe.task(task, task_set, with_tags=with_tags) for task_set, task in found],
             "failures": [{"arn": arn, "reason": "MISSING"} for arn in asked if short(arn) not in known],
         }
 
@@ -57,7 +58,7 @@ class TaskOperations:
         for task_set, task in self._book.tasks(call.region, self._book.cluster(call)):
             if task.id == wanted:
                 self._stop(task_set, task, "UserInitiated", reason)
-                return {"task": describe.task(task, task_set)}
+                return {"task": describe.task(task, task_set, with_tags=False)}
         raise invalid("The referenced task was not found.")
 
     def _refuse(self, call: Call) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from bgdeploy.sandbox.ecs.model import Container, EcsService, Task, TaskSet
 from bgdeploy.sandbox.network.model import Interface
 from bgdeploy.sandbox.world import ACCOUNT
 
+_STORAGE = 20  # GiB that a Fargate task has when its definition does not say
+
 
 def tag_pairs(tags: dict[str, str]) -> list[dict[str, str]]:
     return [{"key": key, "value": value} for key, value in tags.items()]
@@ -91,7 +93,7 @@ def task_arn(each: Task, owner: EcsService) -> str:
     return f"arn:aws:ecs:{owner.region}:{ACCOUNT}:task/{owner.cluster_name}/{each.id}"
 
 
-def task(each: Task, owner: TaskSet) -> dict[str, Any]:
+def task(each: Task, owner: TaskSet, *, with_tags: bool) -> dict[str, Any]:
     """Return a task."""
     service_ = owner.service
     arn = task_arn(each, service_)
@@ -118,9 +120,24 @@ def task(each: Task, owner: TaskSet) -> dict[str, Any]:
         "healthStatus": "UNKNOWN",
         "containers": [_container(one, each, arn) for one in each.containers],
         "attachments": [_attachment(each)],
-        "tags": [],
+        "attributes": [{"name": "ecs.cpu-architecture", "value": _architecture(each)}],
+        "ephemeralStorage": each.definition.get("ephemeralStorage", {"sizeInGiB": _STORAGE}),
+        "tags": tag_pairs(_task_tags(each, service_)) if with_tags else [],
     }
     return {name: value for name, value in told.items() if value is not None}
+
+
+def _architecture(each: Task) -> str:
+    platform = each.definition.get("runtimePlatform", {})
+    return str(platform.get("cpuArchitecture", "X86_64")).lower()
+
+
+def _task_tags(each: Task, owner: EcsService) -> dict[str, str]:
+    """Return the tags that a task gets: AWS's own, and those of its service or of its task definition."""
+    own = {"aws:ecs:clusterName": owner.cluster_name, "aws:ecs:serviceName": owner.name}
+    managed = own if owner.params.get("enableECSManagedTags") else {}
+    sources = {"SERVICE": owner.tags, "TASK_DEFINITION": each.tags}
+    return {**managed, **sources.get(owner.params.get("propagateTags", "NONE"), {})}
 
 
 def _container(each: Container, owner: Task, arn: str) -> dict[str, Any]:
@@ -129,13 +146,19 @@ def _container(each: Container, owner: Task, arn: str) -> dict[str, Any]:
         "taskArn": arn,
         "name": each.name,
         "image": each.definition.get("image"),
-        "lastStatus": "STOPPED" if owner.over else ("RUNNING" if each.process else "PENDING"),
+        "lastStatus": _status(each, owner),
         "exitCode": each.exit_code,
         "reason": each.reason or None,
         "healthStatus": "UNKNOWN",
         "networkInterfaces": [{"attachmentId": owner.eni, "privateIpv4Address": owner.ip}],
     }
     return {name: value for name, value in told.items() if value is not None}
+
+
+def _status(each: Container, owner: Task) -> str:
+    if owner.over or each.exit_code is not None or (each.reason and each.process is None):
+        return "STOPPED"
+    return "RUNNING" if each.process is not None else "PENDING"
 
 
 def _attachment(each: Task) -> dict[str, Any]:

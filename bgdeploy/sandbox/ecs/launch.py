@@ -89,17 +89,27 @@ class Launcher:
         from botocore.exceptions import ClientError
 
         self._access.check_secret(task, source, region)
+        home = source.split(":")[3] if source.startswith("arn:") else region
         try:
             if ":secretsmanager:" in source:
-                return self._from_secrets_manager(source, region)
-            name = source.partition(":parameter")[2] or source
-            ssm = self._world.client("ssm", region=region)
+                return _from_secrets_manager(self._world.client("secretsmanager", region=home), source)
+            ssm = self._world.client("ssm", region=home)
+            name = _parameter(source)
             return str(ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"])
         except (ClientError, KeyError, ValueError) as error:
             raise LaunchError(f"{SECRET} {source}: {error}") from error
 
-    def _from_secrets_manager(self, source: str, region: str) -> str:
-        parts = source.split(":")  # an ARN of seven parts, then a key of the JSON in it
-        arn, field = ":".join(parts[:7]), parts[7] if len(parts) > 7 else ""
-        told = self._world.client("secretsmanager", region=region).get_secret_value(SecretId=arn)
-        return str(json.loads(told["SecretString"])[field]) if field else str(told["SecretString"])
+
+def _from_secrets_manager(manager: Any, source: str) -> str:
+    """Read an ARN of seven parts and, after it, a key of the JSON in it, a version's stage and a version's id."""
+    parts = [*source.split(":"), "", "", ""]
+    field, versions = parts[7], {"VersionStage": parts[8], "VersionId": parts[9]}
+    asked = {name: value for name, value in versions.items() if value}
+    told = manager.get_secret_value(SecretId=":".join(parts[:7]), **asked)
+    return str(json.loads(told["SecretString"])[field]) if field else str(told["SecretString"])
+
+
+def _parameter(source: str) -> str:
+    """Return a parameter's name: in an ARN, that of a path has no slash of its own (parameter/a/b is /a/b)."""
+    name = source.partition(":parameter/")[2] or source
+    return f"/{name}" if source.startswith("arn:") and "/" in name else name

@@ -89,8 +89,10 @@ class Lifecycle:
             spec = self._launcher.spec(task_set.service, task, container)
         except LaunchError as error:
             container.reason = str(error)
-            raise
-        container.starting = self._processes.start(spec)
+            if not _dispensable(container):
+                raise
+        else:
+            container.starting = self._processes.start(spec)
 
     def _run(self, task_set: TaskSet, task: Task, now: datetime) -> None:
         task.status, task.started = "RUNNING", now
@@ -155,10 +157,19 @@ def _collect(container: Container) -> bool:
         container.process = container.starting.result()
     except StartError as error:
         container.reason = str(error)
-        raise LaunchError(str(error)) from error
+        if not _dispensable(container):
+            raise LaunchError(str(error)) from error
     finally:
         container.starting = None
     return True
+
+
+def _dispensable(container: Container) -> bool:
+    """Tell whether a task goes on without a container that could not be had: one that is not essential.
+
+    What fails for the task as a whole, its secrets and its logs, is no such reason.
+    """
+    return not container.essential and container.reason.startswith("Cannot")
 
 
 def _settled(container: Container) -> Process | None:

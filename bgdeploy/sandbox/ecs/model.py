@@ -49,6 +49,7 @@ class Task:
     public: bool  # it has a public address
     containers: list[Container]
     created: datetime
+    tags: Mapping[str, str] = field(default_factory=dict)  # of its task definition
     status: str = "PROVISIONING"
     desired: str = "RUNNING"
     launched: bool = False  # its containers are being started
@@ -154,6 +155,10 @@ class EcsService:
     @property
     def primary(self) -> TaskSet | None:
         return next((each for each in self.task_sets if each.status == "PRIMARY"), None)
+
+    def made_by(self, token: str | None) -> bool:
+        """Tell whether a request with this client token is the one that made it, sent again."""
+        return token is not None and token == self.params.get("clientToken")
 
     @property
     def task_definition(self) -> str:

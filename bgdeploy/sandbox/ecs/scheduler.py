@@ -85,9 +85,10 @@ class Scheduler:
 
     def _new_task(self, task_set: TaskSet, now: datetime) -> Task:
         region, network = task_set.service.region, task_set.network["awsvpcConfiguration"]
-        definition = self._world.beneath("ecs", region=region).describe_task_definition(
-            taskDefinition=task_set.task_definition
-        )["taskDefinition"]
+        told = self._world.beneath("ecs", region=region).describe_task_definition(
+            taskDefinition=task_set.task_definition, include=["TAGS"]
+        )
+        definition = told["taskDefinition"]
         subnet = random.choice(network["subnets"])
         return Task(
             uuid.uuid4().hex,
@@ -98,6 +99,7 @@ class Scheduler:
             network.get("assignPublicIp", "DISABLED") == "ENABLED",
             [Container(each) for each in definition["containerDefinitions"]],
             now,
+            {pair["key"]: pair["value"] for pair in told.get("tags", [])},
         )
 
     def _address(self, subnet: str, service: EcsService) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from bgdeploy.sandbox.ecs.book import invalid
 from bgdeploy.sandbox.ecs.model import EcsService
 from bgdeploy.sandbox.elb.model import GroupView
-from bgdeploy.sandbox.images import repository
 from bgdeploy.sandbox.world import RefusedError
 
 _SUFFIX = (
@@ -23,18 +22,6 @@ _UPDATES = {
     "serviceRegistries": "Unable to update service registries",
     "capacityProviderStrategy": "Unable to update capacity providers",
 }
-
-# What Fargate offers, from the developer guide's table: CPU units → MiB of memory.
-_SIZES: Mapping[int, Collection[int]] = {
-    256: (512, 1024, 2048),
-    512: range(1024, 4096 + 1, 1024),
-    1024: range(2048, 8192 + 1, 1024),
-    2048: range(4096, 16384 + 1, 1024),
-    4096: range(8192, 30720 + 1, 1024),
-    8192: range(16384, 61440 + 1, 4096),
-    16384: range(32768, 122880 + 1, 8192),
-}
-_THOUSAND = 1024  # units in a vCPU, MiB in a GB
 
 
 def check_name(existing: EcsService | None) -> None:
@@ -83,45 +70,6 @@ def check_group(arn: str, group: GroupView | None) -> None:
         )
 
 
-def check_definition(params: Mapping[str, Any]) -> None:
-    """Refuse a task definition for Fargate that Fargate could not run."""
-    if "FARGATE" not in params.get("requiresCompatibilities", ()):
-        return
-    if params.get("networkMode") != "awsvpc":
-        raise _client("Fargate only supports network mode \u2018awsvpc\u2019.")
-    for name in ("cpu", "memory"):
-        if not params.get(name):
-            raise _client(f"Fargate requires that '{name}' be defined at the task level.")
-    cpu, memory = _units(params["cpu"]), _units(params["memory"])
-    if memory not in _SIZES.get(cpu, ()):
-        raise _client(f"No Fargate configuration exists for given values: {cpu} CPU, {memory} memory")
-    if not params.get("executionRoleArn"):
-        _check_no_role_needed(params["containerDefinitions"])
-
-
-def _check_no_role_needed(containers: Sequence[Mapping[str, Any]]) -> None:
-    needs = "Fargate requires task definition to have execution role ARN to support"
-    for container in containers:
-        if (container.get("logConfiguration") or {}).get("logDriver") == "awslogs":
-            raise _client(f"{needs} log driver awslogs.")
-        if repository(container.get("image", "")):
-            raise _client(f"{needs} ECR images.")
-        if container.get("secrets"):
-            raise _client(
-                "When you are specifying container secrets, you must also specify a value for 'executionRoleArn'."
-            )
-
-
-def _units(text: str) -> int:
-    """Return CPU units or MiB of what may also be written as vCPU or GB; 0 for what is neither."""
-    whole = text.strip().lower()
-    number = whole.removesuffix("vcpu").removesuffix("gb")
-    try:
-        return round(float(number) * (1 if number == whole else _THOUSAND))
-    except ValueError:
-        return 0
-
-
 def check_container(definition: Mapping[str, Any], name: str, port: int) -> None:
     """Refuse a container or port that a task definition does not have (aws-facts 4.3)."""
     containers = definition["containerDefinitions"]
@@ -141,10 +89,6 @@ def check_update(params: Mapping[str, Any]) -> None:
         raise invalid("Cannot force a new deployment" + _SUFFIX)
     if params.get("deploymentController", {"type": "CODE_DEPLOY"})["type"] != "CODE_DEPLOY":
         raise not_implemented("the change to another deployment controller")
-
-
-def _client(message: str) -> RefusedError:
-    return RefusedError("ClientException", message)
 
 
 def not_implemented(what: str) -> RefusedError:
