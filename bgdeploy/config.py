@@ -195,7 +195,7 @@ Trigger = Literal["failure", "alarm", "stop"]
 
 
 class Deployment(Base, frozen=True):
-    strategy: str = "all-at-once"  # canary 10% 5m | linear 10% 1m | the name of a CodeDeploy config
+    strategy: str = "all-at-once"  # canary P% D | linear P% D | the name of a CodeDeploy config
     approval: Duration | None = None  # wait this long in Ready for `bgdeploy promote`
     keep_blue: Duration = lasting("5m")
     rollback_on: tuple[Trigger, ...] = ("failure", "alarm", "stop")

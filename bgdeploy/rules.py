@@ -10,7 +10,7 @@ from bgdeploy.alarmrules import broken_alarm_rules
 from bgdeploy.config import Check, Config, Duration
 from bgdeploy.names import LONGEST_STACK_NAME, Names
 from bgdeploy.networkrules import broken_network_rules
-from bgdeploy.strategy import strategy_problem
+from bgdeploy.strategy import strategy_problems
 from bgdeploy.taskrules import broken_task_rules
 
 Broken = tuple[tuple["str | int", ...], str]
@@ -81,8 +81,7 @@ def _logs(config: Config) -> Iterator[Broken]:
 
 def _deployment(config: Config) -> Iterator[Broken]:
     deployment = config.deployment
-    problem = strategy_problem(deployment.strategy)
-    if problem:
+    for problem in strategy_problems(deployment.strategy):
         yield ("deployment", "strategy"), problem
     if deployment.keep_blue > _LONGEST_WAIT or deployment.keep_blue % 60:
         yield ("deployment", "keep_blue"), f"must be whole minutes, at most {_LONGEST_WAIT}"

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from bgdeploy.aws import Attrs, Aws, error_code
 from bgdeploy.config import Settings
-from bgdeploy.errors import BgdeployError, InterruptError, UsageError
-from bgdeploy.release import appspec, preflight, record, revision, scaling
+from bgdeploy.errors import BgdeployError, InterruptError
+from bgdeploy.release import appspec, preflight, record, revision, scaling, traffic
 from bgdeploy.release.checks import Mode, fill
 from bgdeploy.release.claimant import who
 from bgdeploy.release.image import Image, Images, require_version
@@ -19,7 +19,7 @@ from bgdeploy.release.reader import Reader, find_target
 from bgdeploy.release.record import Record
 from bgdeploy.release.scaling import Suspension
 from bgdeploy.release.snapshot import Target
-from bgdeploy.strategy import config_name
+from bgdeploy.strategy import Strategy
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
@@ -105,10 +105,11 @@ def _prepare(
 ) -> _Prepared:
     """Do what comes before the deployment, noting in `done` what it leaves behind."""
     require_version(asked.version)
-    config = _strategy(asked.strategy or settings.config.deployment.strategy)
+    strategy = traffic.asked(asked.strategy or settings.config.deployment.strategy)
     template = appspec.read(project)
     appspec.render(template, appspec.Filling.of(settings, appspec.ANY_REVISION))
     reader = Reader(aws, find_target(aws, settings.names))
+    there = traffic.look_up(aws, strategy)
     preflight.check(reader, settings.names, ignore_alarms=asked.ignore_alarms)
     image = _image(aws, settings, project, asked, say)
     if image.source == "built":
@@ -118,6 +119,8 @@ def _prepare(
     if registered.fresh:
         done.append(f"task definition {registered.name} was registered")
     say(f"task definition {registered.name}{'' if registered.fresh else ' says all this already'}")
+    if not there:
+        done.append(_config_made(aws, strategy, say))
     told = Record(
         version=asked.version,
         env=settings.env,
@@ -132,7 +135,7 @@ def _prepare(
     record.save(aws, reader.target.bucket, told)
     network = appspec.moved(asked.network(), reader.sides.service()["networkConfiguration"])
     text = appspec.render(template, appspec.Filling.of(settings, registered.arn, network))
-    return _Prepared(reader, config, text, told, asked.ignore_alarms)
+    return _Prepared(reader, strategy.config(aws.stack), text, told, asked.ignore_alarms)
 
 
 def _interrupted(version: str, done: list[str]) -> InterruptError:
@@ -145,11 +148,12 @@ def _interrupted(version: str, done: list[str]) -> InterruptError:
     )
 
 
-def _strategy(strategy: str) -> str:
-    try:
-        return config_name(strategy)
-    except ValueError as error:
-        raise UsageError(f"the strategy {error}") from error
+def _config_made(aws: Aws, strategy: Strategy, say: Say) -> str:
+    """Make the deployment config of a strategy, and return a sentence that says so."""
+    traffic.make(aws, strategy)
+    made = f"deployment config {strategy.config(aws.stack)} was made"
+    say(made)
+    return made
 
 
 def _image(aws: Aws, settings: Settings, project: Path, asked: _Asked, say: Say) -> Image:

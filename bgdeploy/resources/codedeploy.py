@@ -1,17 +1,19 @@
-"""CodeDeploy: the application, and the group that says how its deployments proceed."""
+"""CodeDeploy: the application, the group that says how its deployments proceed, and how they move traffic."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from bgdeploy.aws import Attrs, Aws, absent, error_code, retry, tag_list, tag_map, wait_until
-from bgdeploy.provision.resource import TAGS, Known, Look, Remains, Resource
+from bgdeploy.provision.resource import TAGS, Known, Look, Remains, Resource, UnusableError
 from bgdeploy.resources.alarms import Alarm, ExistingAlarm, forgotten_alarms
 from bgdeploy.resources.ecs import Service
 from bgdeploy.resources.identity import Role
 from bgdeploy.resources.listeners import Listener
 from bgdeploy.resources.load_balancer import TargetGroup
+from bgdeploy.strategy import made_for
 
 _EVENTS = {
     "failure": "DEPLOYMENT_FAILURE",
@@ -52,8 +54,84 @@ class Application(Resource):
         aws.client("codedeploy").tag_resource(ResourceArn=self.arn(aws), Tags=tag_list(tags))
 
     def delete(self, aws: Aws, actual: Attrs) -> None:
+        """Remove it, and before it the configs that releases made for strategies of their own.
+
+        No tag says whose they are, so they must not outlive what does.
+        """
+        codedeploy = aws.client("codedeploy")
+        for page in codedeploy.get_paginator("list_deployment_configs").paginate():
+            for config in page["deploymentConfigsList"]:
+                if made_for(self.name, config):
+                    _delete_config(aws, config)
         with absent("ApplicationDoesNotExistException"):
-            aws.client("codedeploy").delete_application(applicationName=self.name)
+            codedeploy.delete_application(applicationName=self.name)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class DeploymentConfig(Resource):
+    """How production moves, where CodeDeploy predefines no such way.
+
+    It carries no tags. Its name is the stack's own, and what it does is in its name.
+    """
+
+    kind = "deployment-config"
+    part_of_another = True
+    taken = frozenset({"DeploymentConfigAlreadyExistsException"})
+    immutable = frozenset({"computePlatform", "trafficRoutingConfig"})  # nothing updates one (aws-facts 5.4)
+    application: Application  # whose it is, it is
+    routing: Mapping[str, Any]
+
+    def desired(self, known: Known) -> Attrs:
+        return {"computePlatform": "ECS", "trafficRoutingConfig": dict(self.routing)}
+
+    def find(self, look: Look) -> Attrs | None:
+        return _config(look.aws, self.name)
+
+    def create(self, aws: Aws, desired: Attrs) -> Attrs:
+        aws.client("codedeploy").create_deployment_config(deploymentConfigName=self.name, **desired)
+        return desired
+
+    def delete(self, aws: Aws, actual: Attrs) -> None:
+        _delete_config(aws, self.name)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ExistingDeploymentConfig(Resource):
+    """A way to move production that somebody else made: it must be there, and is only used."""
+
+    kind = "existing-deployment-config"
+    external = True
+
+    def desired(self, known: Known) -> Attrs:
+        return {}
+
+    def find(self, look: Look) -> Attrs | None:
+        found = None if look.for_removal else _config(look.aws, self.name)
+        if found and found.get("computePlatform") != "ECS":
+            raise UnusableError(
+                f"the deployment config {self.name} is for {found.get('computePlatform', 'Server')}, not for ECS",
+                "deployment.strategy takes one that is for ECS, or canary P% D, or linear P% D",
+            )
+        return found
+
+    def missing(self) -> str:
+        return (
+            f"there is no deployment config {self.name!r}: correct deployment.strategy, or say it as canary P% D or "
+            "linear P% D, which need none"
+        )
+
+
+def _config(aws: Aws, name: str) -> Attrs | None:
+    with absent("DeploymentConfigDoesNotExistException"):
+        found = aws.client("codedeploy").get_deployment_config(deploymentConfigName=name)
+        return dict(found["deploymentConfigInfo"])
+    return None
+
+
+def _delete_config(aws: Aws, name: str) -> None:
+    """Remove a config; one that a deployment group of somebody else's has come to use stays."""
+    with absent("DeploymentConfigInUseException"):
+        aws.client("codedeploy").delete_deployment_config(deploymentConfigName=name)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -5,15 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 from bgdeploy.config import Settings
+from bgdeploy.names import Names
 from bgdeploy.provision.resource import Resource
-from bgdeploy.resources.codedeploy import Application, DeploymentGroup
+from bgdeploy.resources.codedeploy import (
+    Application,
+    DeploymentConfig,
+    DeploymentGroup,
+    ExistingDeploymentConfig,
+)
 from bgdeploy.resources.function import Function
 from bgdeploy.resources.storage import Bucket
 from bgdeploy.stack.balancing import Balancing
 from bgdeploy.stack.identity import Identities
 from bgdeploy.stack.observing import Observing
 from bgdeploy.stack.service import Served
-from bgdeploy.strategy import config_name
+from bgdeploy.strategy import Strategy, parse
 
 
 def deploying(
@@ -25,7 +31,7 @@ def deploying(
     roles: Identities,
     served: Served,
 ) -> tuple[Resource, ...]:
-    """Return hook, application and deployment group."""
+    """Return hook, application, the deployment config if one has to be there, and the deployment group."""
     config, names = settings.config, settings.names
     hook = Function(
         name=names.hook,
@@ -37,7 +43,8 @@ def deploying(
         environment=(("BUCKET", bucket.name), ("LEASE_SECONDS", str(int(config.hook.lease)))),
     )
     application = Application(name=names.plain)
-    approval = config.deployment.approval
+    strategy, approval = parse(config.deployment.strategy), config.deployment.approval
+    shifting = _shifting(strategy, names, application)
     group = DeploymentGroup(
         name=names.plain,
         application=application,
@@ -48,9 +55,20 @@ def deploying(
         blue=balanced.blue,
         green=balanced.green,
         alarms=watched.alarms,
-        config=config_name(config.deployment.strategy),
+        config=strategy.config(names.stack),
         keep_blue_minutes=config.deployment.keep_blue.minutes,
         approval_minutes=approval.minutes if approval else None,
         rollback_on=config.deployment.rollback_on,
+        after=shifting,
     )
-    return hook, application, group
+    return hook, application, *shifting, group
+
+
+def _shifting(strategy: Strategy, names: Names, application: Application) -> tuple[Resource, ...]:
+    """Return the deployment config of a strategy, nothing where CodeDeploy brings it along."""
+    name = strategy.config(names.stack)
+    if strategy.predefined:
+        return ()
+    if strategy.kind == "named":
+        return (ExistingDeploymentConfig(name=name),)
+    return (DeploymentConfig(name=name, application=application, routing=strategy.routing),)

@@ -64,7 +64,7 @@ def test_all_problems_are_told_at_once_with_their_lines(tmp_path: Path) -> None:
 
 
 def test_a_value_that_breaks_a_rule_is_told_beside_one_of_the_wrong_type(tmp_path: Path) -> None:
-    found = problems(tmp_path, "app: shop\nservice: {tasks: 0}\ndeployment: {strategy: canary 10% 6m}")
+    found = problems(tmp_path, "app: shop\nservice: {tasks: 0}\ndeployment: {strategy: canary 10% 90s}")
     assert [line.split(": ")[1] for line in found] == ["service.tasks", "deployment.strategy"]
 
 
