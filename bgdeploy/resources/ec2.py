@@ -55,16 +55,22 @@ def tagged(look: Look, kind: Type) -> list[Attrs]:
 
 def mine(resource: Resource, look: Look, kind: Type, bucket: str = "") -> Attrs | None:
     """Return what carries the resource's address; of several, which a lost answer may leave, the one that counts."""
-    found = {
-        each[kind.ident]: each
-        for each in tagged(look, kind)
-        if each[TAGS].get(ADDRESS_TAG) == resource.address
-    }
+    there = tagged(look, kind)
+    ours = [each for each in there if each[TAGS].get(ADDRESS_TAG) == resource.address]
+    # Its name tells too, when somebody has taken the address from it.
+    ours = ours or [each for each in there if _name(each) == resource.name]
+    found = {each[kind.ident]: each for each in ours}
     if len(found) > 1 and bucket:
         counts = look.once((kind, resource.address), lambda: elected(look.aws, bucket, resource.address))
         if counts in found:
             return found[counts]
     return found[min(found)] if found else None
+
+
+def _name(found: Attrs) -> str | None:
+    """Return the name of what has one of its own, or of what has no address."""
+    name: str | None = found.get("GroupName")
+    return name or (None if ADDRESS_TAG in found[TAGS] else found[TAGS].get("Name"))
 
 
 def settle(resource: Resource, aws: Aws, kind: Type, bucket: str, made: Attrs) -> Attrs:
@@ -135,12 +141,8 @@ def _remove(kind: Type, aws: Aws, actual: Attrs) -> None:
 
 
 def _stands_for(declared: Collection[Resource], look: Look, kind: Type, actual: Attrs, bucket: str) -> bool:
-    address = actual[TAGS].get(ADDRESS_TAG)
-    resource = next((each for each in declared if each.address == address), None)
-    if resource is None:
-        return False
-    counts = mine(resource, look, kind, bucket)
-    return counts is not None and counts[kind.ident] == actual[kind.ident]
+    counting = (mine(resource, look, kind, bucket) for resource in declared)
+    return any(counts is not None and counts[kind.ident] == actual[kind.ident] for counts in counting)
 
 
 # How each type goes

@@ -98,7 +98,7 @@ class Function(Resource):
 
         def settled() -> bool:
             found = aws.client("lambda").get_function(FunctionName=self.name)["Configuration"]
-            return found["State"] != "Pending" and found.get("LastUpdateStatus") != "InProgress"
+            return bool(found["State"] != "Pending" and found.get("LastUpdateStatus") != "InProgress")
 
         wait_until(aws, settled, 300)
 

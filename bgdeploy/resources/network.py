@@ -290,12 +290,25 @@ class RouteTable(Resource):
         if "DefaultRoute" in changed:
             self._lead(aws, actual, changed["DefaultRoute"])
         for subnet in sorted(changed.get("Subnets", set()) - actual["Subnets"]):
-            with absent("Resource.AlreadyAssociated"):
-                client.associate_route_table(RouteTableId=ident, SubnetId=subnet)
+            self._take(aws, ident, subnet)
         for each in actual.get("Associations", []):
             if "Subnets" in changed and each.get("SubnetId") in actual["Subnets"] - changed["Subnets"]:
                 client.disassociate_route_table(AssociationId=each["RouteTableAssociationId"])
         return changed
+
+    def _take(self, aws: Aws, ident: str, subnet: str) -> None:
+        """Have a subnet take this table, whichever it takes now."""
+        client = aws.client("ec2")
+        with absent("Resource.AlreadyAssociated"):
+            client.associate_route_table(RouteTableId=ident, SubnetId=subnet)
+            return
+        filters = [{"Name": "association.subnet-id", "Values": [subnet]}]
+        found = client.describe_route_tables(Filters=filters)["RouteTables"]
+        for each in (each for one in found for each in one["Associations"] if each.get("SubnetId") == subnet):
+            if each["RouteTableId"] != ident:  # else somebody who provisions the same stack was faster
+                client.replace_route_table_association(
+                    AssociationId=each["RouteTableAssociationId"], RouteTableId=ident
+                )
 
     def _lead(self, aws: Aws, actual: Attrs, target: str | None) -> None:
         client = aws.client("ec2")
@@ -318,5 +331,6 @@ class RouteTable(Resource):
 def _described(found: Attrs) -> Attrs:
     routes = [each for each in found.get("Routes", []) if each.get("DestinationCidrBlock") == ANYWHERE]
     subnets = {each["SubnetId"] for each in found.get("Associations", []) if "SubnetId" in each}
-    targets = [each.get("GatewayId") or each.get("NatGatewayId") for each in routes]
+    # A route names what it leads to by the kind of it: GatewayId, NatGatewayId, NetworkInterfaceId, …
+    targets = [value for each in routes for key, value in each.items() if key.endswith("Id") and value]
     return {**found, "DefaultRoute": targets[0] if targets else None, "Subnets": subnets}

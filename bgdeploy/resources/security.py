@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Union
 
-from bgdeploy.aws import Attrs, Aws, absent, error_code
-from bgdeploy.provision.resource import Known, Look, Remains, Resource
+from bgdeploy.aws import Attrs, Aws, absent, error_code, tag_map
+from bgdeploy.provision.resource import TAGS, Known, Look, Remains, Resource
 from bgdeploy.resources import ec2
 from bgdeploy.resources.existing import ExistingLoadBalancer, ExistingVpc
 from bgdeploy.resources.network import ANYWHERE, Vpc
@@ -31,32 +32,54 @@ class Rule:
 
 
 def _permission(key: str) -> Attrs:
+    """Return the rule that `key` writes, in AWS's words."""
     what, _, other = key.rpartition(" ")
-    ports: Attrs = {"IpProtocol": "-1"}
-    if what != "all":
-        port = int(what.split()[1])
-        ports = {"IpProtocol": "tcp", "FromPort": port, "ToPort": port}
-    if other.startswith("sg-"):
-        return {**ports, "UserIdGroupPairs": [{"GroupId": other}]}
-    return {**ports, "IpRanges": [{"CidrIp": other}]}
+    protocol, _, ports = what.partition(" ")
+    found: Attrs = {"IpProtocol": "-1" if protocol == "all" else protocol}
+    span = re.fullmatch(r"(-?\d+)(?:-(-?\d+))?", ports)
+    if span:
+        first, last = span.groups()
+        found |= {"FromPort": int(first), "ToPort": int(last or first)}
+    return {**found, **_other_side(other)}
 
 
-def _keys(permissions: Sequence[Attrs]) -> set[str]:
-    """Return the rules of a security group, written as `Rule.key` writes them; any other kind in AWS's own words."""
-    found = set()
-    for each in permissions:
-        protocol, first, last = each["IpProtocol"], each.get("FromPort"), each.get("ToPort")
-        what = (
-            "all"
-            if protocol == "-1"
-            else f"{protocol} {first}"
-            if first == last
-            else f"{protocol} {first}-{last}"
-        )
-        others = [pair["CidrIp"] for pair in each.get("IpRanges", [])]
-        others += [pair["GroupId"] for pair in each.get("UserIdGroupPairs", [])]
-        found |= {f"{what} {other}" for other in others}
-    return found
+def _other_side(other: str) -> Attrs:
+    account, _, group = other.rpartition("/")
+    if group.startswith("sg-"):
+        return {"UserIdGroupPairs": [{"GroupId": group, **({"UserId": account} if account else {})}]}
+    if other.startswith("pl-"):
+        return {"PrefixListIds": [{"PrefixListId": other}]}
+    if ":" in other:
+        return {"Ipv6Ranges": [{"CidrIpv6": other}]}
+    return {"IpRanges": [{"CidrIp": other}]}
+
+
+def _keys(permissions: Sequence[Attrs], owner: str) -> set[str]:
+    """Return the rules of a security group of `owner`, written as `Rule` writes them."""
+    return {f"{_what(each)} {other}" for each in permissions for other in _others(each, owner)}
+
+
+def _what(permission: Attrs) -> str:
+    protocol, first, last = permission["IpProtocol"], permission.get("FromPort"), permission.get("ToPort")
+    if protocol == "-1":
+        return "all"
+    if first is None:
+        return str(protocol)
+    return f"{protocol} {first}" if first == last else f"{protocol} {first}-{last}"
+
+
+def _others(permission: Attrs, owner: str) -> Iterator[str]:
+    yield from (each["CidrIp"] for each in permission.get("IpRanges", ()))
+    yield from (each["CidrIpv6"] for each in permission.get("Ipv6Ranges", ()))
+    yield from (each["PrefixListId"] for each in permission.get("PrefixListIds", ()))
+    for each in permission.get("UserIdGroupPairs", ()):
+        account = each.get("UserId", owner)
+        yield each["GroupId"] if account == owner else f"{account}/{each['GroupId']}"
+
+
+def _groups(aws: Aws, vpc: str) -> list[Attrs]:
+    filters = [{"Name": "vpc-id", "Values": [vpc]}]
+    return list(aws.client("ec2").describe_security_groups(Filters=filters)["SecurityGroups"])
 
 
 def _each_or_all(call: Callable[..., object], group: str, rules: set[str], done: str) -> None:
@@ -106,12 +129,21 @@ class SecurityGroup(Resource):
         return (known[self]["GroupId"],)
 
     def find(self, look: Look) -> Attrs | None:
-        found = ec2.mine(self, look, ec2.SECURITY_GROUP)
+        found = ec2.mine(self, look, ec2.SECURITY_GROUP) or self._namesake(look)
         return found and {
             **found,
-            "Ingress": _keys(found["IpPermissions"]),
-            "Egress": _keys(found["IpPermissionsEgress"]),
+            "Ingress": _keys(found["IpPermissions"], found["OwnerId"]),
+            "Egress": _keys(found["IpPermissionsEgress"], found["OwnerId"]),
         }
+
+    def _namesake(self, look: Look) -> Attrs | None:
+        """Return whatever has its name in the VPC: AWS gives no name there twice."""
+        vpc = self.vpc.find(look)
+        if vpc is None:
+            return None
+        groups = look.once(("security groups", vpc["VpcId"]), lambda: _groups(look.aws, vpc["VpcId"]))
+        found = next((each for each in groups if each["GroupName"] == self.name), None)
+        return found and {**found, TAGS: tag_map(found.get("Tags"))}
 
     def create(self, aws: Aws, desired: Attrs) -> Attrs:
         made = aws.client("ec2").create_security_group(
