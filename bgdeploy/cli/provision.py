@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from bgdeploy.release.reader import Reader
 
 
-def _stack(invocation: Invocation) -> tuple[Settings, Aws, list[Resource]]:
+def open_stack(invocation: Invocation) -> tuple[Settings, Aws, list[Resource]]:
+    """Return the project's settings, AWS, and every resource of its stack. Raises UsageError and ConfigError."""
     from bgdeploy.stack import build
 
     settings = invocation.settings()
@@ -41,7 +42,7 @@ def plan(invocation: Invocation, exit_code: bool) -> Result:
     from bgdeploy.provision.converge import examine
     from bgdeploy.views.plan import lines
 
-    _, aws, resources = _stack(invocation)
+    _, aws, resources = open_stack(invocation)
     found = examine(aws, resources)
     status = Exit.CHANGES_PENDING if exit_code and found.pending else Exit.DONE
     return Result(found.as_dict(), "\n".join(lines(found)), exit=status)
@@ -63,7 +64,7 @@ def provision(invocation: Invocation, yes: bool, adopted: tuple[str, ...]) -> Re
     from bgdeploy.release.scaling import restore
     from bgdeploy.views.progress import summary
 
-    settings, aws, resources = _stack(invocation)
+    settings, aws, resources = open_stack(invocation)
     found = converge.look_up(aws, resources)
     planned = converge.examine(aws, resources, found, adopted)
     _require_known(adopted, planned)
@@ -131,7 +132,7 @@ def teardown(invocation: Invocation, yes: bool) -> Result:
     from bgdeploy.provision import converge
     from bgdeploy.views.progress import summary
 
-    settings, aws, resources = _stack(invocation)
+    settings, aws, resources = open_stack(invocation)
     if not yes:
         _ask_for_name(invocation, settings.names.stack)
     with _showing(invocation, aws) as tell:

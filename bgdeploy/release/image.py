@@ -72,6 +72,29 @@ def _files(folder: Path) -> Iterator[Path]:
             yield path
 
 
+def present(aws: Aws, reference: str) -> bool | None:
+    """Tell whether ECR has an image, None for one that is not of this account's registry in this region."""
+    match = _ours(aws, reference)
+    return _described(aws, match["repository"], _identity(match)) is not None if match else None
+
+
+def _ours(aws: Aws, reference: str) -> re.Match[str] | None:
+    match = _ECR.fullmatch(reference)
+    return match if match and (match["account"], match["region"]) == (aws.account, aws.region) else None
+
+
+def _identity(match: re.Match[str]) -> Mapping[str, str]:
+    return {"imageDigest": match["digest"]} if match["digest"] else {"imageTag": match["tag"] or "latest"}
+
+
+def _described(aws: Aws, repository: str, image: Mapping[str, str]) -> str | None:
+    """Return the digest of an image that ECR has."""
+    with absent("ImageNotFoundException", "RepositoryNotFoundException"):
+        found = aws.client("ecr").describe_images(repositoryName=repository, imageIds=[image])
+        return str(found["imageDetails"][0]["imageDigest"])
+    return None
+
+
 @dataclass
 class Images:
     """The images of one stack: where they are kept and how they are made."""
@@ -115,13 +138,11 @@ class Images:
 
     def given(self, reference: str) -> Image:
         """Return the image that somebody named; one of our own registry is pinned to what its tag means now."""
-        match = _ECR.fullmatch(reference)
-        if not match or (match["account"], match["region"]) != (self.aws.account, self.aws.region):
-            return Image(reference, match["digest"] or "" if match else "", "given")
-        wanted = (
-            {"imageDigest": match["digest"]} if match["digest"] else {"imageTag": match["tag"] or "latest"}
-        )
-        digest = self._described(match["repository"], wanted)
+        match = _ours(self.aws, reference)
+        if not match:
+            elsewhere = _ECR.fullmatch(reference)
+            return Image(reference, elsewhere["digest"] or "" if elsewhere else "", "given")
+        digest = _described(self.aws, match["repository"], _identity(match))
         if digest is None:
             raise BgdeployError(
                 f"there is no image {reference}",
@@ -155,13 +176,7 @@ class Images:
         )
 
     def _digest(self, version: str) -> str | None:
-        return self._described(self.repository, {"imageTag": version})
-
-    def _described(self, repository: str, image: Mapping[str, str]) -> str | None:
-        with absent("ImageNotFoundException", "RepositoryNotFoundException"):
-            found = self.aws.client("ecr").describe_images(repositoryName=repository, imageIds=[image])
-            return str(found["imageDetails"][0]["imageDigest"])
-        return None
+        return _described(self.aws, self.repository, {"imageTag": version})
 
     # What it was built from
 

@@ -117,20 +117,24 @@ def _hook_state(aws: Aws, name: str) -> str | None:
 
 def problems(standing: Standing, *, ignore_alarms: bool = False) -> Iterator[Problem]:
     """Yield everything that a release would fail on. Pure."""
-    yield from _listener_problems(standing)
+    yield from listener_problems(standing)
     if not ignore_alarms:
-        yield from _alarm_problems(standing.alarms)
-    provision = "`bgdeploy provision` makes it"
-    if standing.hook is None:
-        yield Problem("the hook's function is missing, so no release could be checked", provision)
-    elif standing.hook != "Active":
+        yield from alarm_problems(standing.alarms)
+    yield from hook_problems(standing.hook)
+
+
+def hook_problems(state: str | None) -> Iterator[Problem]:
+    """Yield why the hook's function, in `state`, could not hold a deployment; None: there is none."""
+    if state is None:
         yield Problem(
-            f"the hook's function is {standing.hook}, not Active", "wait a moment, or `bgdeploy provision`"
+            "the hook's function is missing, so no release could be checked", "`bgdeploy provision` makes it"
         )
+    elif state != "Active":
+        yield Problem(f"the hook's function is {state}, not Active", "wait a moment, or `bgdeploy provision`")
 
 
-def _listener_problems(standing: Standing) -> Iterator[Problem]:
-    """What CodeDeploy refuses to begin on (aws-facts 7.3), in its words where it has some."""
+def listener_problems(standing: Standing) -> Iterator[Problem]:
+    """Yield what CodeDeploy refuses to begin on (aws-facts 7.3), in its words where it has some."""
     target, primary = standing.target, standing.primary
     if primary is None:
         yield Problem("the service has no PRIMARY task set", "`bgdeploy status` shows what runs")
@@ -142,7 +146,7 @@ def _listener_problems(standing: Standing) -> Iterator[Problem]:
         )
         return
     other = next((name for name in target.target_groups if name != primary), "")
-    repair = _repair(target, primary, other)
+    repair = f"`bgdeploy doctor --fix` gives all of production to {primary}, where its tasks are"
     for weights in standing.production or ({},):
         if not weights.get(primary):
             yield Problem(
@@ -163,20 +167,8 @@ def _listener_problems(standing: Standing) -> Iterator[Problem]:
         )
 
 
-def _repair(target: Target, primary: str, other: str) -> str:
-    """The command that gives production back to the tasks that hold it; a person decides about that."""
-    pair = ((primary, 100), (other, 0))
-    groups = ",".join(
-        f"{{TargetGroupArn={target.target_groups[name]},Weight={weight}}}" for name, weight in pair if name
-    )
-    return (
-        f"aws elbv2 modify-listener --listener-arn {target.production_listener} --default-actions "
-        f"'Type=forward,ForwardConfig={{TargetGroups=[{groups}]}}'"
-    )
-
-
-def _alarm_problems(alarms: tuple[Alarm, ...]) -> Iterator[Problem]:
-    """CodeDeploy stops a deployment on an alarm that went off before it began (aws-facts 4.1)."""
+def alarm_problems(alarms: tuple[Alarm, ...]) -> Iterator[Problem]:
+    """Yield what CodeDeploy would stop at once for: alarms that went off before it began (aws-facts 4.1)."""
     for alarm in alarms:
         if alarm.state == "ALARM":
             told = ": ".join(part for part in (alarm_verdict(alarm), alarm.reason) if part)
@@ -187,5 +179,5 @@ def _alarm_problems(alarms: tuple[Alarm, ...]) -> Iterator[Problem]:
         elif alarm.state == "MISSING":
             yield Problem(
                 f"alarm {alarm.name}, which the deployment group watches, does not exist",
-                "`bgdeploy provision` makes it",
+                "`bgdeploy provision` makes those of the config; an existing one is for its owner to make",
             )

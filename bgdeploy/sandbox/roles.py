@@ -50,6 +50,12 @@ class Roles:
             self._documents(_name(role_arn)), policy.Request(action, resource, context or {})
         )
 
+    def link(self, service: str) -> None:
+        """Make a service-linked role of the account, as the service that needs it does when there is none."""
+        iam = self._world.beneath("iam")
+        if not iam.list_roles(PathPrefix=f"/aws-service-role/{service}/")["Roles"]:
+            iam.create_service_linked_role(AWSServiceName=service)
+
     def _create_role(self, call: Call) -> _Pass:
         name = call.params["RoleName"]
         if len(name) > _LONGEST_NAME:

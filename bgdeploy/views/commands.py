@@ -14,6 +14,7 @@ ACTING = (
     "status",
     "promote",
     "stop",
+    "doctor",
     "appspec",
     "teardown",
 )

@@ -125,6 +125,12 @@ def test_a_load_balancer_stands_in_two_zones(standing: Fleet) -> None:
     assert refused == ("ValidationError", message)
 
 
+def test_the_first_load_balancer_brings_its_service_linked_role(standing: Fleet) -> None:
+    _ = standing.balancer
+    path = "/aws-service-role/elasticloadbalancing.amazonaws.com/"
+    assert len(standing.client("iam").list_roles(PathPrefix=path)["Roles"]) == 1
+
+
 def test_a_target_group_in_a_listener_stays_whatever_its_weight(standing: Fleet) -> None:
     refused = standing.refused("elbv2", "delete_target_group", TargetGroupArn=standing.green)
     message = f"Target group '{standing.green}' is currently in use by a listener or a rule"

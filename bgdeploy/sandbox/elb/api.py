@@ -118,6 +118,8 @@ class Operations:
             validate.check_same_balancer(existing[0], call.params, subnets)
             return {"LoadBalancers": [self._named(each) for each in existing]}
         made = self._changed(call)
+        if hasattr(self._world, "roles"):
+            self._world.roles.link("elasticloadbalancing.amazonaws.com")
         return {"LoadBalancers": [self._named(each) for each in made["LoadBalancers"]]}
 
     def _check_internet(self, call: Call, vpc: str) -> None:
