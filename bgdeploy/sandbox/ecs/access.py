@@ -18,13 +18,16 @@ _REGISTRY = (
     "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: "
     "unable to retrieve ecr registry auth: service call has been retried"
 )
-SECRET = (
-    "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: "
-    "unable to retrieve secret"
-)
+_SECRETS = "ResourceInitializationError: unable to pull secrets or registry auth"
+SECRET = f"{_SECRETS}: execution resource retrieval failed: unable to retrieve secret"
 LOGGER = (
     "ResourceInitializationError: failed to validate logger args: create stream has been retried 1 times: "
     "failed to create Cloudwatch log stream"
+)
+_LOGS_UNREACHABLE = (
+    "ResourceInitializationError: failed to validate logger args: The task cannot find the Amazon CloudWatch log group "
+    "defined in the task definition. There is a connection issue between the task and Amazon CloudWatch. Check your "
+    "network configuration. : signal: killed"
 )
 _REGISTRY_SERVICES = ("ecr.api", "ecr.dkr", "s3")  # the layers themselves are in S3
 _PULL = ("ecr:BatchGetImage", "ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer")
@@ -47,14 +50,12 @@ class Access:
 
     def check_registry(self, service: EcsService, task: Task, image: str) -> None:
         """See whether a task gets at its image. Raises LaunchError."""
-        world, subnet, region = self._world, task.subnet, service.region
-        out = internet.reaches(world, subnet, region, public=task.public)
-        arn = repository(image)
+        arn, place, region = repository(image), _place(task, service.region), service.region
         if arn is None:
-            if not out:
+            if not internet.reaches_internet(self._world, place):
                 raise LaunchError(_unreachable(image))
             return
-        if not out and not internet.has_endpoints(world, subnet, region, *_REGISTRY_SERVICES):
+        if not all(internet.reaches(self._world, place, each) for each in _REGISTRY_SERVICES):
             raise LaunchError(
                 f"{_REGISTRY} 3 time(s): RequestError: send request failed caused by: Post "
                 f'"https://api.ecr.{region}.amazonaws.com/": dial tcp: i/o timeout. Please check your task '
@@ -76,6 +77,14 @@ class Access:
         arn = ":".join(source.split(":")[:7])
         if not source.startswith("arn:"):
             arn = f"arn:aws:ssm:{region}:{ACCOUNT}:parameter/{source.lstrip('/')}"
+        store = "secretsmanager" if manager else "ssm"
+        if not internet.reaches(self._world, _place(task, region), store):
+            name = "AWS Secrets Manager" if manager else "AWS Systems Manager Parameter Store"
+            raise LaunchError(
+                f"{_SECRETS}: unable to retrieve secrets from {store}: The task cannot pull secrets from {name}. There "
+                f"is a connection issue between the task and {name}. Check your task network configuration. "
+                "RequestCanceled: request context canceled caused by: context deadline exceeded"
+            )
         if not self._allowed(task, action, arn):
             raise LaunchError(f"{SECRET} {source}: {_denied(task, action, arn)}")
 
@@ -86,6 +95,8 @@ class Access:
         if group is None:
             return
         arn = f"arn:aws:logs:{options.get('awslogs-region', service.region)}:{ACCOUNT}:log-group:{group}:log-stream:x"
+        if not internet.reaches(self._world, _place(task, service.region), "logs"):
+            raise LaunchError(_LOGS_UNREACHABLE)
         if not self._allowed(task, "logs:CreateLogStream", arn):
             raise LaunchError(f"{LOGGER}: {_denied(task, 'logs:CreateLogStream', arn)}")
         container.silent = not self._allowed(task, "logs:PutLogEvents", arn)
@@ -93,6 +104,10 @@ class Access:
     def _allowed(self, task: Task, action: str, resource: str) -> bool:
         role = task.definition.get("executionRoleArn", "")
         return bool(role) and self._world.roles.allows(role, action, resource)
+
+
+def _place(task: Task, region: str) -> internet.Place:
+    return internet.Place(region, task.subnet, task.ip, task.security_groups, task.public)
 
 
 def _unreachable(image: str) -> str:

@@ -18,10 +18,8 @@ def caller_reaches(balancer: Facts, port: int, caller: str, topology: Topology) 
     """
     address = topology.vpcs[balancer["VpcId"]][10] if caller == "vpc" else ipaddress.IPv4Address(caller)
     groups = balancer.get("SecurityGroups") or ()
-    return not groups or any(
-        _admits(rule, port) and _names(rule, [ipaddress.IPv4Network(address)], ())
-        for rule in _rules(groups, "IpPermissions", topology)
-    )
+    rules = _rules(groups, "IpPermissions", topology)
+    return not groups or admitted(rules, port, [ipaddress.IPv4Network(address)], ())
 
 
 def balancer_reaches(
@@ -31,15 +29,24 @@ def balancer_reaches(
     own = balancer.get("SecurityGroups") or ()
     homes = [topology.subnets[zone["SubnetId"]] for zone in balancer["AvailabilityZones"]]
     there = [ipaddress.IPv4Network(ip)]
-    out = not own or any(
-        _admits(rule, port) and _names(rule, there, security_groups)
-        for rule in _rules(own, "IpPermissionsEgress", topology)
+    outward, inward = (
+        _rules(own, "IpPermissionsEgress", topology),
+        _rules(security_groups, "IpPermissions", topology),
     )
-    into = not security_groups or any(
-        _admits(rule, port) and _names(rule, homes, own)
-        for rule in _rules(security_groups, "IpPermissions", topology)
-    )
+    out = not own or admitted(outward, port, there, security_groups)
+    into = not security_groups or admitted(inward, port, homes, own)
     return out and into
+
+
+def admitted(
+    rules: Iterable[Facts],
+    port: int,
+    networks: Iterable[ipaddress.IPv4Network],
+    groups: Collection[str],
+) -> bool:
+    """Tell whether a rule lets traffic on a TCP port pass, to or from one of these networks or groups."""
+    there = list(networks)
+    return any(_admits(rule, port) and _names(rule, there, groups) for rule in rules)
 
 
 def _rules(groups: Iterable[str], side: str, topology: Topology) -> Iterator[Facts]:
