@@ -1,6 +1,6 @@
 # Every target makes the virtual environment it needs, from nothing but Python 3.10 or newer.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format types imports bench clean
+.PHONY: help demo test slow check lint format types imports bench clean
 
 # The first Python that is new enough; `make PYTHON=/path/to/python …` names another.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.10; do \
@@ -15,9 +15,12 @@ demo: .venv/demo-ready ## Play the whole story in a sandbox: two releases, two r
 	$(RUN) bgdeploy demo
 
 test: .venv/dev-ready ## Run the tests
-	$(RUN) pytest -n $(JOBS) -m "not bench"
+	$(RUN) pytest -n $(JOBS) --dist loadfile -m "not bench and not slow"
 
-check: lint types imports test ## All that must hold before a change lands
+slow: .venv/dev-ready ## Run the tests that take their time: whole stories in every variant
+	$(RUN) pytest -n $(JOBS) --dist loadfile -m slow
+
+check: lint types imports test slow ## All that must hold before a change lands
 
 lint: .venv/dev-ready ## Check style and format
 	$(RUN) ruff check .
