@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bgdeploy.sandbox.gateway import INSIDE
+from bgdeploy.sandbox.models import loader
 from bgdeploy.sandbox.world import Call, RefusedError, World
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Any]
@@ -25,9 +26,12 @@ class InProcess:
 
     def __init__(self, application: Application, access_key: str) -> None:
         import boto3
+        from botocore.session import Session
 
         self._application = application
-        self._session = boto3.Session(aws_access_key_id=access_key, aws_secret_access_key="inside")
+        core = Session()
+        core.register_component("data_loader", loader())
+        self._session = boto3.Session(access_key, "inside", botocore_session=core)
         self._lock = threading.Lock()
         self._clients: dict[tuple[str, str], Any] = {}
 

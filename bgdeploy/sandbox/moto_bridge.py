@@ -129,9 +129,11 @@ class MotoBridge:
 
     def reset(self) -> None:
         """Forget everything."""
+        from moto.backends import get_backend
         from moto.core.base_backend import BackendDict
         from moto.core.model_instances import reset_model_data
 
+        get_backend("iam").clear()  # to be reset, it would read all managed policies, and then be forgotten
         BackendDict.reset()
         reset_model_data()
 

@@ -9,8 +9,10 @@ from typing import Any, Protocol
 import boto3
 import pytest
 from botocore.config import Config
+from botocore.session import Session
 
 from bgdeploy.clock import Clock
+from bgdeploy.sandbox.models import loader
 from bgdeploy.sandbox.server import PARTS, Server, build_world, close_world
 from bgdeploy.sandbox.world import Settings, World
 from tests.clocks import HandClock
@@ -64,7 +66,10 @@ def connect() -> Iterator[Connect]:
     made: list[Any] = []
 
     def client(server: Server, service: str, *, key: str = "") -> Any:
-        session = boto3.Session(key or server.access_key, "secret", region_name="us-east-1")
+        core = Session()
+        core.register_component("data_loader", loader())
+        access = key or server.access_key
+        session = boto3.Session(access, "secret", region_name="us-east-1", botocore_session=core)
         once = Config(retries={"total_max_attempts": 1})
         create: Any = session.client
         made.append(create(service, endpoint_url=server.endpoint, config=once))
