@@ -29,7 +29,7 @@ class Following:
     started: bool = False  # by this very process
     frame: Frame | None = None  # the newest that was shown
 
-    def follow(self, until: Until, timeout: int | None) -> Ending:
+    def follow(self, until: Until, timeout: float | None) -> Ending:
         """Follow it and return how it ended; Ctrl-C, at whatever moment, ends the following and not the deployment."""
         from bgdeploy.release.ending import detached
 
@@ -68,7 +68,7 @@ class Following:
                 raise
             return f"auto scaling may still be suspended: {told.message}; `bgdeploy watch` tries again"
 
-    def _follow(self, until: Until, timeout: int | None) -> Ending:
+    def _follow(self, until: Until, timeout: float | None) -> Ending:
         from bgdeploy.release.watch import follow
         from bgdeploy.views.release import showing
 

@@ -2,56 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from bgdeploy.cli import options
 from bgdeploy.cli.following import Following
 from bgdeploy.cli.invocation import Invocation, Result
-from bgdeploy.errors import BgdeployError, InterruptError
+from bgdeploy.cli.starting import quietly, starting
+from bgdeploy.errors import BgdeployError, BusyError
 
 if TYPE_CHECKING:
-    from bgdeploy.aws import Aws
     from bgdeploy.config import Settings
     from bgdeploy.release.reader import Reader
     from bgdeploy.release.start import Started
     from bgdeploy.release.watch import Until
-
-
-def _duration(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
-    """Return 90s, 45m or 1h30m as seconds."""
-    from bgdeploy.config import Duration
-
-    try:
-        return Duration.parse(value) if value is not None else None
-    except ValueError:
-        raise click.BadParameter(f"{value!r} is not a duration such as 90s, 45m or 1h30m") from None
-
-
-_timeout = click.option(
-    "--timeout", metavar="D", callback=_duration, help="Follow for this long at most, such as 45m."
-)
+    from bgdeploy.release.way import IfActive, Same
 
 
 @click.command()
 @click.argument("version")
 @click.option("--image", metavar="REF", help="Release this image instead of the tag VERSION or a build.")
-@click.option("--strategy", metavar="S", help="How production moves, such as 'canary 10% 5m'.")
+@click.option("--strategy", metavar="S", help="How production moves, such as 'canary 25% 45m'.")
+@options.checks
+@options.until_shifted
+@options.timeout
 @click.option(
-    "--checks",
-    type=click.Choice(["all", "observe", "none"]),
-    default="all",
+    "--if-active",
+    type=click.Choice(["fail", "wait", "replace"]),
+    default="fail",
     show_default=True,
-    help="observe runs and reports them, and releases whatever they find.",
+    help="When another deployment is active: wait for its end; or replace it, which ends the time for which its old "
+    "version is kept, and before that stops it and rolls back.",
 )
-@click.option(
-    "--until",
-    type=click.Choice(["shifted", "finished"]),
-    help="Follow until production is on it, which is the default, or until the old version is removed as well, which "
-    "is when auto scaling has to be given back.",
-)
-@_timeout
+@click.option("--force", is_flag=True, help="Release although just this is live, or on its way, already.")
 @click.option("--detach", is_flag=True, help="Only start it: `watch` must run the checks.")
 @click.option("--ignore-alarms", is_flag=True, help="Release although an alarm is on, and whatever goes off.")
 @click.pass_obj
@@ -60,55 +44,107 @@ def release(
 ) -> Result:
     """Release a version, check it before users see it, and follow it.
 
-    VERSION is the image's tag: the one that ECR has goes out, else it is built and pushed. Ctrl-C stops following;
-    a deployment that was started goes on.
+    VERSION is the image's tag: the one that ECR has goes out, else it is built and pushed. What is live already, the
+    very same image and task definition, is not released again, and a release of it that is on its way is followed.
+    Ctrl-C stops following; a deployment that was started goes on.
     """
-    invocation.interrupts.once()
-    settings, aws, started = _start(invocation, asked)
-    if detach:
-        return _detached(invocation, started, settings)
-
     from bgdeploy.release.attendant import Attendant
     from bgdeploy.release.reader import Reader
+    from bgdeploy.release.way import Same
 
+    with starting(invocation):
+        opening = _Opening(invocation, timeout)
+        begun = opening.start(**asked)
+    if isinstance(begun, Same):
+        return _already(opening, begun, asked["version"], until, detach)
+    if detach:
+        return _detached(invocation, begun, opening.settings)
     following = Following(
         invocation,
-        Reader(aws, started.target),
-        started.deployment_id,
-        Attendant(aws, started.target, started.record),
+        Reader(opening.reader.aws, begun.target),
+        begun.deployment_id,
+        Attendant(opening.reader.aws, begun.target, begun.record),
         started=True,
     )
-    ended = following.follow(until or ("finished" if started.scaling_suspended else "shifted"), timeout)
-    record = started.record
+    ended = following.follow(until or ("finished" if begun.scaling_suspended else "shifted"), opening.left)
+    record = begun.record
     return following.result(ended, {"image": record.image, "task_definition": record.task_definition})
 
 
-def _start(invocation: Invocation, asked: Mapping[str, Any]) -> tuple[Settings, Aws, Started]:
-    """Start the release. Whoever comes here with a deployment has Ctrl-C held back until it is followed."""
-    interrupts = invocation.interrupts
-    try:
-        from bgdeploy.release.start import start
+class _Opening:
+    """A release until it is on its way."""
+
+    def __init__(self, invocation: Invocation, timeout: int | None) -> None:
+        self.invocation = invocation
+        self.settings = invocation.settings()
+        self._timeout = timeout
+        self._deadline: float | None = None
+
+    @property
+    def left(self) -> float | None:
+        """The seconds that are left of the time-out."""
+        if self._deadline is None:
+            return None
+        return max(self._deadline - self.reader.aws.clock.monotonic(), 0.0)
+
+    def start(self, *, if_active: IfActive, force: bool, **asked: Any) -> Started | Same:
+        """Start it when nothing is in its way (any more); or return what is there already of what it wants."""
+        from bgdeploy.release.start import require, start
+        from bgdeploy.release.wanted import Wanted
+        from bgdeploy.release.way import Way, make_way
         from bgdeploy.stack import task_network
 
-        settings, project = invocation.settings(), invocation.project
-        aws = invocation.aws(settings)
-        started = start(
-            aws,
-            settings,
-            project,
-            **asked,
-            network=lambda: task_network(aws, settings, project),
-            say=invocation.say,
-            begin=interrupts.hold,
-        )
-        return settings, aws, started
-    except KeyboardInterrupt:
-        if not interrupts.held:
-            raise InterruptError("interrupted: nothing was started") from None
-        raise InterruptError(
-            "interrupted while CodeDeploy was asked to start the deployment: it may run, or not",
-            "`bgdeploy status` tells, `bgdeploy watch` follows it",
-        ) from None
+        invocation, settings, project = self.invocation, self.settings, self.invocation.project
+        require(settings, project, asked["version"], asked["strategy"])
+        self.reader = open_reader(invocation)
+        aws = self.reader.aws
+        if self._timeout is not None:
+            self._deadline = aws.clock.monotonic() + self._timeout
+
+        def network() -> Any:
+            return task_network(aws, settings, project)
+
+        wanted = None if force else Wanted(aws, settings, project, asked["version"], asked["image"], network)
+        way = Way(if_active, invocation.say, quietly(invocation), self._deadline)
+        interrupts = invocation.interrupts
+        while True:
+            same = make_way(self.reader, wanted, way)
+            if same:
+                return same
+            try:
+                return start(
+                    aws,
+                    settings,
+                    project,
+                    **asked,
+                    network=network,
+                    target=self.reader.target,
+                    say=invocation.say,
+                    begin=interrupts.hold,
+                )
+            except BusyError:  # somebody else was faster
+                if if_active == "fail":
+                    raise
+                interrupts.let_through()
+
+
+def _already(opening: _Opening, same: Same, version: str, until: Until | None, detach: bool) -> Result:
+    """Say that just this is live; or follow the deployment that it is on its way with, and end as that ends."""
+    from bgdeploy.release.attendant import Attendant
+
+    invocation, reader = opening.invocation, opening.reader
+    data = {"version": version, "deployment": same.deployment, "task_definition": same.task_definition}
+    if not same.deployment:
+        name = same.task_definition.rpartition("/")[2]
+        text = f"{version} is live already, as task definition {name}: nothing was released; --force releases it again"
+        return Result({**data, "already": "live"}, text)
+    text = f"{version} is on its way already, with deployment {same.deployment}"
+    if detach:
+        attach = invocation.spelled(f"bgdeploy watch {same.deployment}")
+        return Result({**data, "already": "in flight", "next": [attach]}, f"{text}:\n  {attach}")
+    invocation.say(f"{text}, which is followed now")
+    following = Following(invocation, reader, same.deployment, Attendant(reader.aws, reader.target))
+    return following.result(following.follow(until or "shifted", opening.left), {"already": "in flight"})
 
 
 def _detached(invocation: Invocation, started: Started, settings: Settings) -> Result:
@@ -137,7 +173,7 @@ def _detached(invocation: Invocation, started: Started, settings: Settings) -> R
     show_default=True,
     help="Follow until production is on it, or until the old version is removed as well.",
 )
-@_timeout
+@options.timeout
 @click.pass_obj
 def watch(invocation: Invocation, deployment: str | None, until: Until, timeout: int | None) -> Result:
     """Follow the running deployment, or a named one, from anywhere.

@@ -136,6 +136,11 @@ class Images:
         self.say(f"pushed {uri}@{digest[:19]}…")
         return Image(f"{uri}@{digest}", digest, "built", built)
 
+    def known(self, version: str) -> Image | None:
+        """Return the image that ECR has by the tag `version`, None when it has none. Builds nothing."""
+        digest = self._digest(version)
+        return Image(f"{self._uri()}@{digest}", digest, "ecr") if digest else None
+
     def given(self, reference: str) -> Image:
         """Return the image that somebody named; one of our own registry is pinned to what its tag means now."""
         match = _ours(self.aws, reference)

@@ -62,7 +62,7 @@ def busy(reader: Reader, deployment_id: str) -> BusyError:
     ways = [f"`bgdeploy watch {deployment_id}` follows it"]
     if where in {Phase.SHIFTED, Phase.READY}:
         ways.append("`bgdeploy promote` ends its wait")
-    ways.append("`bgdeploy stop` stops it and rolls back")
+    ways += ["`bgdeploy stop` stops it and rolls back", "--if-active wait or replace makes way for this one"]
     of = f" of {version}" if version else ""
     return BusyError(
         f"deployment {deployment_id}{of} is active: it is {where}, and a deployment group has one at a time",

@@ -47,6 +47,15 @@ def says(declared: Any, actual: Any) -> bool:
     return bool(declared == actual)
 
 
+def is_of(actual: Attrs, tags: Mapping[str, str], content: Attrs, version: str) -> bool:
+    """Tell whether a revision is the one that a release of `version` would register, with `content` and no other.
+
+    Whoever makes a new revision in the console copies the tags of an old one: the content has to agree too.
+    """
+    named = tags.get(CONTENT_TAG) == content_hash(content, version) and tags.get(VERSION_TAG) == version
+    return named and says(content, actual)
+
+
 @dataclass(frozen=True)
 class Revision:
     """A revision of the family."""
@@ -62,11 +71,10 @@ class Revision:
 
 def register(aws: Aws, content: Attrs, version: str, context: str) -> Revision:
     """Return the revision that says `content`, registering one when none of the latest does."""
-    digest = content_hash(content, version)
     for actual, tags in _latest(aws, content["family"]):
-        # Whoever makes a new revision in the console copies the tags of an old one: the content has to agree too.
-        if tags.get(CONTENT_TAG) == digest and tags.get(VERSION_TAG) == version and says(content, actual):
+        if is_of(actual, tags, content, version):
             return Revision(actual["taskDefinitionArn"], fresh=False)
+    digest = content_hash(content, version)
     tags = {**aws.tags(_ADDRESS), "Name": content["family"], VERSION_TAG: version, CONTENT_TAG: digest}
     if context:
         tags[CONTEXT_TAG] = context
@@ -81,17 +89,36 @@ def latest(aws: Aws, family: str) -> str | None:
     return next(iter(_arns(aws, family)), None)
 
 
+def tagged(aws: Aws, family: str, version: str) -> Iterator[Attrs]:
+    """Yield our revisions of a version, the newest first: one call for each revision that is newer."""
+    pages = aws.client("ecs").get_paginator("list_task_definitions")
+    for page in pages.paginate(familyPrefix=family, status="ACTIVE", sort="DESC"):
+        for arn in page["taskDefinitionArns"]:
+            found = described(aws, arn) if _family(arn) == family else None
+            if found and found[1].get(VERSION_TAG) == version and aws.owns(found[1]):
+                yield found[0]
+
+
+def described(aws: Aws, arn: str) -> tuple[Attrs, dict[str, str]]:
+    """Return a revision and its tags."""
+    found = aws.client("ecs").describe_task_definition(taskDefinition=arn, include=["TAGS"])
+    return found["taskDefinition"], tag_map(found.get("tags"))
+
+
 def _arns(aws: Aws, family: str) -> list[str]:
     """Return the family's newest revisions, the newest first. AWS takes a prefix, and others may have it too."""
     found: list[str] = aws.client("ecs").list_task_definitions(
         familyPrefix=family, status="ACTIVE", sort="DESC", maxResults=_LOOK_BACK
     )["taskDefinitionArns"]
-    ours = (arn for arn in found if arn.rpartition("/")[2].partition(":")[0] == family)
+    ours = (arn for arn in found if _family(arn) == family)
     return sorted(ours, key=lambda arn: int(arn.rpartition(":")[2]), reverse=True)[:_LOOK_BACK]
 
 
 def _latest(aws: Aws, family: str) -> Iterator[tuple[Attrs, dict[str, str]]]:
     """Yield the family's newest revisions and their tags, the newest first."""
     for arn in _arns(aws, family):
-        found = aws.client("ecs").describe_task_definition(taskDefinition=arn, include=["TAGS"])
-        yield found["taskDefinition"], tag_map(found.get("tags"))
+        yield described(aws, arn)
+
+
+def _family(arn: str) -> str:
+    return arn.rpartition("/")[2].partition(":")[0]

@@ -51,30 +51,35 @@ def start(  # noqa: PLR0913 - the command line's options, one each
     checks: Mode = "all",
     ignore_alarms: bool = False,
     network: Network = lambda: None,
+    target: Target | None = None,
     say: Say = lambda line: None,
     begin: Callable[[], None] = lambda: None,
 ) -> Started:
     """Start releasing `version`, saying each step, and return the deployment.
 
     Nothing is built, registered or started unless everything that can be known beforehand is well. `network` tells
-    where the tasks are to stand, and None when they are to stay where the service has them. `begin` is called
-    right before the deployment is created: from then on, Ctrl-C must not lose what is returned. Raises UsageError for
-    what the caller or the project has wrong, BusyError when another deployment is active, InterruptError when Ctrl-C
-    came before `begin`, BgdeployError otherwise.
+    where the tasks are to stand, and None when they are to stay where the service has them. `target` spares finding
+    out where the stack deploys to. `begin` is called right before the deployment is created: from then on, Ctrl-C
+    must not lose what is returned. Raises UsageError for what the caller or the project has wrong, BusyError when
+    another deployment is active, InterruptError when Ctrl-C came before `begin`, BgdeployError otherwise.
     """
     done: list[str] = []
-    asked = _Asked(version, image, strategy, checks, ignore_alarms, network)
+    asked = _Asked(version, image, strategy, checks, ignore_alarms, network, target)
     try:
         prepared = _prepare(aws, settings, project, asked, say, done)
     except KeyboardInterrupt:
         raise _interrupted(version, done) from None
     begin()
-    deployment, suspension = _create(prepared)
-    container = settings.config.container.name
-    say(f"deployment {deployment} releases {version} ({prepared.config}), container {container}")
-    if suspension:
-        say("auto scaling is suspended until the deployment is over")
-    return Started(deployment, prepared.told, prepared.reader.target, suspension is not None)
+    return launch(prepared, say)
+
+
+def require(settings: Settings, project: Path, version: str, strategy: str | None) -> tuple[Strategy, str]:
+    """Return the strategy and the AppSpec's template of a release. Raises UsageError, before AWS is asked anything."""
+    require_version(version)
+    asked = traffic.asked(strategy or settings.config.deployment.strategy)
+    template = appspec.read(project)
+    appspec.render(template, appspec.Filling.of(settings, appspec.ANY_REVISION))
+    return asked, template
 
 
 @dataclass(frozen=True)
@@ -87,10 +92,11 @@ class _Asked:
     checks: Mode
     ignore_alarms: bool
     network: Network
+    target: Target | None
 
 
 @dataclass(frozen=True)
-class _Prepared:
+class Prepared:
     """All that a deployment is created from."""
 
     reader: Reader
@@ -102,13 +108,10 @@ class _Prepared:
 
 def _prepare(
     aws: Aws, settings: Settings, project: Path, asked: _Asked, say: Say, done: list[str]
-) -> _Prepared:
+) -> Prepared:
     """Do what comes before the deployment, noting in `done` what it leaves behind."""
-    require_version(asked.version)
-    strategy = traffic.asked(asked.strategy or settings.config.deployment.strategy)
-    template = appspec.read(project)
-    appspec.render(template, appspec.Filling.of(settings, appspec.ANY_REVISION))
-    reader = Reader(aws, find_target(aws, settings.names))
+    strategy, template = require(settings, project, asked.version, asked.strategy)
+    reader = Reader(aws, asked.target or find_target(aws, settings.names))
     there = traffic.look_up(aws, strategy)
     preflight.check(reader, settings.names, ignore_alarms=asked.ignore_alarms)
     image = _image(aws, settings, project, asked, say)
@@ -120,7 +123,7 @@ def _prepare(
         done.append(f"task definition {registered.name} was registered")
     say(f"task definition {registered.name}{'' if registered.fresh else ' says all this already'}")
     if not there:
-        done.append(_config_made(aws, strategy, say))
+        done.append(config_made(aws, strategy, say))
     told = Record(
         version=asked.version,
         env=settings.env,
@@ -135,7 +138,7 @@ def _prepare(
     record.save(aws, reader.target.bucket, told)
     network = appspec.moved(asked.network(), reader.sides.service()["networkConfiguration"])
     text = appspec.render(template, appspec.Filling.of(settings, registered.arn, network))
-    return _Prepared(reader, strategy.config(aws.stack), text, told, asked.ignore_alarms)
+    return Prepared(reader, strategy.config(aws.stack), text, told, asked.ignore_alarms)
 
 
 def _interrupted(version: str, done: list[str]) -> InterruptError:
@@ -148,7 +151,7 @@ def _interrupted(version: str, done: list[str]) -> InterruptError:
     )
 
 
-def _config_made(aws: Aws, strategy: Strategy, say: Say) -> str:
+def config_made(aws: Aws, strategy: Strategy, say: Say) -> str:
     """Make the deployment config of a strategy, and return a sentence that says so."""
     traffic.make(aws, strategy)
     made = f"deployment config {strategy.config(aws.stack)} was made"
@@ -165,7 +168,16 @@ def _image(aws: Aws, settings: Settings, project: Path, asked: _Asked, say: Say)
     return found
 
 
-def _create(prepared: _Prepared) -> tuple[str, Suspension | None]:
+def launch(prepared: Prepared, say: Say) -> Started:
+    """Create the deployment of a release that is prepared. Raises BusyError when somebody else was faster."""
+    deployment, suspension = _create(prepared)
+    say(f"deployment {deployment} releases {prepared.told.version} ({prepared.config})")
+    if suspension:
+        say("auto scaling is suspended until the deployment is over")
+    return Started(deployment, prepared.told, prepared.reader.target, suspension is not None)
+
+
+def _create(prepared: Prepared) -> tuple[str, Suspension | None]:
     """Create the deployment, and return its id and what of auto scaling was suspended for it."""
     from botocore.exceptions import ClientError
 

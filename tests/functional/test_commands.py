@@ -218,7 +218,7 @@ def test_watching_what_is_over_tells_how_it_ended_and_exits_as_it_did(shop: Shop
 
 
 def test_what_is_active_is_in_the_way_and_can_be_stopped(shop: Shop) -> None:
-    started = shop.ask("release", "v1", "--detach")["result"]
+    started = shop.ask("release", "v1", "--force", "--detach")["result"]
     busy = shop.ask("release", "v3")
     assert (busy["exit_status"], busy["result"]["deployment"]) == (7, started["deployment"])
     assert (
@@ -233,7 +233,7 @@ def test_what_is_active_is_in_the_way_and_can_be_stopped(shop: Shop) -> None:
 
 
 def test_after_ctrl_c_the_last_line_attaches_again(shop: Shop) -> None:
-    with shop.begin("release", "v1", "--until", "finished") as process:
+    with shop.begin("release", "v1", "--force", "--until", "finished") as process:
         await_line(process, "Install: began")
         process.send_signal(signal.SIGINT)
         process.send_signal(signal.SIGINT)  # as impatient people do
@@ -261,7 +261,7 @@ def test_ctrl_c_between_the_start_and_the_following_loses_nothing(
         monkeypatch.setenv(name, value)
     invocation = Interrupted()
     invocation.interrupts.install()
-    status = run(shop.argv("release", "v1")[len(_PROGRAM) :], invocation)
+    status = run(shop.argv("release", "v1", "--force")[len(_PROGRAM) :], invocation)
     invocation.interrupts.restore()
     assert status == 130
     attached = shop.type(last_line(capsys.readouterr().out))
@@ -278,7 +278,7 @@ def test_a_watch_elsewhere_finishes_the_checks_of_a_release_that_was_killed(shop
 
 
 def test_giving_up_waiting_leaves_the_deployment_alone(shop: Shop) -> None:
-    left = shop.ask("release", "v1", "--timeout", "5s")
+    left = shop.ask("release", "v1", "--force", "--timeout", "5s")
     assert left["exit_status"] == 6
     assert "goes on" in left["error"]["message"]
     ident = left["result"]["deployment"]
@@ -287,7 +287,7 @@ def test_giving_up_waiting_leaves_the_deployment_alone(shop: Shop) -> None:
 
 
 def test_a_stop_that_leaves_everything_behind_wants_a_yes(shop: Shop) -> None:
-    ident = shop.ask("release", "v1", "--detach")["result"]["deployment"]
+    ident = shop.ask("release", "v1", "--force", "--detach")["result"]["deployment"]
     refused = shop.run("stop", "--no-rollback")
     assert refused.returncode == 2
     assert "without a rollback this stays as it is" in refused.stderr

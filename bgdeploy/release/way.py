@@ -1,0 +1,99 @@
+"""Makes way for a release: what is done when its version is live already, or when another deployment is active."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from bgdeploy.errors import BgdeployError, Exit, InterruptError
+from bgdeploy.release import operations, preflight
+from bgdeploy.release.ending import Ending
+from bgdeploy.release.phase import Phase, new_version, phase
+from bgdeploy.release.reader import Reader
+from bgdeploy.release.snapshot import Snapshot
+from bgdeploy.release.wanted import Wanted
+from bgdeploy.release.watch import Show, follow
+
+IfActive = Literal["fail", "wait", "replace"]
+
+
+@dataclass(frozen=True)
+class Same:
+    """What is wanted is there already: `deployment` is on its way with it, or it is live and nothing is active."""
+
+    task_definition: str = ""
+    deployment: str = ""
+
+
+@dataclass(frozen=True)
+class Way:
+    """How to make way, and who hears of it."""
+
+    if_active: IfActive
+    say: Callable[[str], None]
+    show: Show  # what is waited for
+    deadline: float | None = None  # monotonic, in seconds
+
+
+def make_way(reader: Reader, wanted: Wanted | None, way: Way) -> Same | None:
+    """Return None once nothing is in the way of a release, or what is there already of what is `wanted`.
+
+    Without `wanted` nobody asks what is there. Raises BusyError when a deployment is active and is not to be waited
+    for, InterruptError after Ctrl-C, BgdeployError (exit 6) when the deadline came first: nothing has been started
+    then.
+    """
+    while True:
+        active = reader.active()
+        if active is None:
+            live = wanted.live(reader) if wanted else None
+            return Same(task_definition=live) if live else None
+        if wanted and wanted.in_flight(reader, active):
+            return Same(deployment=active)
+        if way.if_active == "fail":
+            raise preflight.busy(reader, active)
+        _see_off(reader, active, way)
+
+
+def _see_off(reader: Reader, active: str, way: Way) -> None:
+    """Follow the active deployment to its end, having shortened its way there if it is to be replaced."""
+    snapshot = reader.read(active)
+    of = f" of {new_version(snapshot)}" if new_version(snapshot) else ""
+    where = phase(snapshot)
+    if snapshot.deployment.over:
+        return  # it ended since somebody looked
+    done = _shorten(reader, snapshot) if way.if_active == "replace" else ""
+    way.say(f"deployment {active}{of} is {where}: {done or 'waiting for its end'}")
+    left = None if way.deadline is None else max(way.deadline - reader.aws.clock.monotonic(), 0.0)
+    ended = follow(reader, active, clock=reader.aws.clock, timeout=left, show=way.show)
+    _require_over(ended, active)
+    way.say(ended.headline)
+
+
+def _shorten(reader: Reader, snapshot: Snapshot) -> str:
+    """End a deployment's last wait, or stop one that has not come so far, and return in words what was done.
+
+    A rollback is neither: it goes where it goes, and is over soon.
+    """
+    ident = snapshot.deployment.id
+    if snapshot.deployment.rolls_back:
+        return ""
+    try:
+        if phase(snapshot) is Phase.SHIFTED:
+            operations.promote(reader.aws, ident, Phase.SHIFTED)
+            return "its old version is removed now"
+        operations.stop(reader.aws, ident)
+    except BgdeployError as error:  # it has just ended, or left that wait
+        return error.message
+    return "it is stopped, and rolled back"
+
+
+def _require_over(ended: Ending, active: str) -> None:
+    """Raise what a wait that was given up comes to."""
+    follow_it = f"`bgdeploy watch {active}` follows it"
+    if ended.exit is Exit.INTERRUPTED:
+        raise InterruptError(f"interrupted: nothing was started; deployment {active} goes on", follow_it)
+    if ended.exit is Exit.GAVE_UP_WAITING:
+        given_up = BgdeployError(f"{ended.headline}; nothing was started", follow_it, {"deployment": active})
+        given_up.exit = Exit.GAVE_UP_WAITING
+        raise given_up
