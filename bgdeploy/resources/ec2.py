@@ -31,6 +31,7 @@ _GONE = {"deleting", "deleted", "failed"}
 class Type:
     """One type of thing in EC2."""
 
+    prefix: str  # of its ids
     label: str  # what tags call it
     what: str  # describe_<what>
     key: str  # of the answer, and of each thing its id
@@ -102,11 +103,10 @@ def forgotten(look: Look, declared: Collection[Resource], bucket: str) -> list[R
     """Return all that EC2 has of the stack and that is not what any of `declared` stands for."""
     ours = [{"Name": f"tag:{STACK_TAG}", "Values": [look.aws.stack]}]
     tags = look.once("tags", lambda: look.aws.client("ec2").describe_tags(Filters=ours)["Tags"])
-    types = {kind.label: kind for kind in TYPES}
+    types = {kind.prefix: kind for kind in TYPES}
     found = []
-    for kind, ident in (
-        (types[tag["ResourceType"]], tag["ResourceId"]) for tag in tags if tag["ResourceType"] in types
-    ):
+    for ident in dict.fromkeys(tag["ResourceId"] for tag in tags if _prefix(tag["ResourceId"]) in types):
+        kind = types[_prefix(ident)]
         actual = next((each for each in tagged(look, kind) if each[kind.ident] == ident), None)
         if actual is not None and not _stands_for(declared, look, kind, actual, bucket):
             address = actual[TAGS].get(ADDRESS_TAG, kind.label)
@@ -116,6 +116,10 @@ def forgotten(look: Look, declared: Collection[Resource], bucket: str) -> list[R
     # Where the tasks stand is a release's to say; until then they need the subnets, and the ways out of them.
     waits = "tasks stand there until the next release moves them; run provision again after it"
     return [replace(each, waits=waits) for each in found]
+
+
+def _prefix(ident: str) -> str:
+    return ident.partition("-")[0]
 
 
 def _tasks_in(look: Look, things: Sequence[Attrs]) -> bool:
@@ -225,8 +229,9 @@ def _delete_endpoint(aws: Aws, ident: str) -> None:
     wait_until(aws, gone, DRAINING_PATIENCE)
 
 
-VPC = Type("vpc", "vpcs", "Vpcs", "VpcId", _removing("delete_vpc", "VpcId", "InvalidVpcID.NotFound"))
+VPC = Type("vpc", "vpc", "vpcs", "Vpcs", "VpcId", _removing("delete_vpc", "VpcId", "InvalidVpcID.NotFound"))
 SUBNET = Type(
+    "subnet",
     "subnet",
     "subnets",
     "Subnets",
@@ -234,23 +239,32 @@ SUBNET = Type(
     _removing("delete_subnet", "SubnetId", "InvalidSubnetID.NotFound"),
 )
 INTERNET_GATEWAY = Type(
-    "internet-gateway", "internet_gateways", "InternetGateways", "InternetGatewayId", _delete_internet_gateway
+    "igw",
+    "internet-gateway",
+    "internet_gateways",
+    "InternetGateways",
+    "InternetGatewayId",
+    _delete_internet_gateway,
 )
-ROUTE_TABLE = Type("route-table", "route_tables", "RouteTables", "RouteTableId", _delete_route_table)
+ROUTE_TABLE = Type("rtb", "route-table", "route_tables", "RouteTables", "RouteTableId", _delete_route_table)
 SECURITY_GROUP = Type(
+    "sg",
     "security-group",
     "security_groups",
     "SecurityGroups",
     "GroupId",
     _removing("delete_security_group", "GroupId", "InvalidGroup.NotFound"),
 )
-NAT_GATEWAY = Type("natgateway", "nat_gateways", "NatGateways", "NatGatewayId", _delete_nat_gateway, "Filter")
+NAT_GATEWAY = Type(
+    "nat", "natgateway", "nat_gateways", "NatGateways", "NatGatewayId", _delete_nat_gateway, "Filter"
+)
 ADDRESS = Type(
+    "eipalloc",
     "elastic-ip",
     "addresses",
     "Addresses",
     "AllocationId",
     _removing("release_address", "AllocationId", "InvalidAllocationID.NotFound"),
 )
-ENDPOINT = Type("vpc-endpoint", "vpc_endpoints", "VpcEndpoints", "VpcEndpointId", _delete_endpoint)
+ENDPOINT = Type("vpce", "vpc-endpoint", "vpc_endpoints", "VpcEndpoints", "VpcEndpointId", _delete_endpoint)
 TYPES = (VPC, SUBNET, INTERNET_GATEWAY, ROUTE_TABLE, SECURITY_GROUP, NAT_GATEWAY, ADDRESS, ENDPOINT)
