@@ -262,9 +262,9 @@ def test_a_policy_may_be_held_to_a_formula_over_several_metrics(fleet: Fleet) ->
 
 def test_a_policy_is_held_to_one_thing(fleet: Fleet) -> None:
     register(fleet)
-    for configuration in ({"TargetValue": 1.0}, {**policy()["TargetTrackingScalingPolicyConfiguration"]}):
-        if "PredefinedMetricSpecification" in configuration:
-            configuration["CustomizedMetricSpecification"] = {"Metrics": [{"Id": "a", "Expression": "1"}]}
+    predefined = policy()["TargetTrackingScalingPolicyConfiguration"]
+    customized = {"CustomizedMetricSpecification": {"Metrics": [{"Id": "a", "Expression": "1"}]}}
+    for configuration in ({"TargetValue": 1.0}, {**predefined, **customized}):
         asked = {**policy(), "TargetTrackingScalingPolicyConfiguration": configuration}
         refused = fleet.refused("application-autoscaling", "put_scaling_policy", **asked)
         assert refused[0] == "ValidationException"

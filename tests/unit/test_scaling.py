@@ -93,7 +93,8 @@ def begin(aws: Aws, release: str = "k1") -> Suspension:
 
 def once_before(aws: Aws, call: str, deed: Callable[[], object]) -> None:
     """Have something happen just before the next call of S3's."""
-    events, done = aws.client("s3").meta.events, []
+    events = aws.client("s3").meta.events
+    done: list[bool] = []
 
     def happen(**_: Any) -> None:
         if not done:
