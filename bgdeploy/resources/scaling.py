@@ -180,15 +180,13 @@ class ScalingPolicy(Resource):
         return (*super().depends_on, *balancer, *self.measure.groups)
 
     def desired(self, known: Known) -> Attrs:
-        return {
-            "PolicyType": "TargetTrackingScaling",
-            "TargetTrackingScalingPolicyConfiguration": {
-                "TargetValue": float(self.value),
-                **self.measure.specification(known),
-                "ScaleInCooldown": self.scale_in_cooldown,
-                "ScaleOutCooldown": self.scale_out_cooldown,
-            },
+        configuration = {
+            "TargetValue": float(self.value),
+            **self.measure.specification(known),
+            "ScaleInCooldown": self.scale_in_cooldown,
+            "ScaleOutCooldown": self.scale_out_cooldown,
         }
+        return {"TargetTrackingScalingPolicyConfiguration": configuration}
 
     def find(self, look: Look) -> Attrs | None:
         found = _policies(look, self.target.ident)
@@ -197,16 +195,18 @@ class ScalingPolicy(Resource):
     def create(self, aws: Aws, desired: Attrs) -> Attrs:
         def put() -> None:
             aws.client("application-autoscaling").put_scaling_policy(
-                PolicyName=self.name, ResourceId=self.target.ident, **_COUNT, **desired
+                PolicyName=self.name,
+                PolicyType="TargetTrackingScaling",
+                ResourceId=self.target.ident,
+                **_COUNT,
+                **desired,
             )
 
         retry(aws, put, _too_early)
         return {"PolicyName": self.name, "ResourceId": self.target.ident, **desired}
 
     def update(self, aws: Aws, actual: Attrs, changed: Attrs) -> Attrs:
-        """PutScalingPolicy replaces the whole configuration, so all of what is declared goes along."""
-        whole = {key: actual[key] for key in ("PolicyType", "TargetTrackingScalingPolicyConfiguration")}
-        return self.create(aws, {**whole, **changed})
+        return self.create(aws, changed)
 
     def delete(self, aws: Aws, actual: Attrs) -> None:
         _delete_policy(aws, actual)
