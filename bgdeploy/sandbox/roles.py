@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from bgdeploy.sandbox import policy
 from bgdeploy.sandbox.world import PASS, Call, Handler, RefusedError, _Pass
@@ -14,6 +15,13 @@ if TYPE_CHECKING:
     from bgdeploy.sandbox.world import World
 
 _LONGEST_NAME = 64
+
+# The roles that services make for themselves.
+_LINKED = {
+    "ecs.amazonaws.com": "AWSServiceRoleForECS",
+    "elasticloadbalancing.amazonaws.com": "AWSServiceRoleForElasticLoadBalancing",
+    "ecs.application-autoscaling.amazonaws.com": "AWSServiceRoleForApplicationAutoScaling_ECSService",
+}
 
 
 class Roles:
@@ -25,7 +33,11 @@ class Roles:
 
     @property
     def operations(self) -> Mapping[tuple[str, str], Handler]:
-        return {("iam", "CreateRole"): self._create_role}
+        return {
+            ("iam", "CreateRole"): self._create_role,
+            ("iam", "CreateServiceLinkedRole"): self._create_linked_role,
+            ("iam", "SimulatePrincipalPolicy"): self._simulate,
+        }
 
     def tick(self) -> None:
         """Nothing becomes due: whoever asks is told how it is by then."""
@@ -52,9 +64,49 @@ class Roles:
 
     def link(self, service: str) -> None:
         """Make a service-linked role of the account, as the service that needs it does when there is none."""
-        iam = self._world.beneath("iam")
-        if not iam.list_roles(PathPrefix=f"/aws-service-role/{service}/")["Roles"]:
-            iam.create_service_linked_role(AWSServiceName=service)
+        if self._role_named(_LINKED[service]) is None:
+            self._make_linked(service)
+
+    def _create_linked_role(self, call: Call) -> dict[str, Any] | _Pass:
+        service = call.params["AWSServiceName"]
+        if service not in _LINKED or call.params.get("CustomSuffix"):
+            return PASS
+        if self._role_named(_LINKED[service]) is not None:
+            taken = f"Service role name {_LINKED[service]} has been taken in this account"
+            raise RefusedError("InvalidInput", f"{taken}, please try a different suffix.")
+        made = self._make_linked(service, call.params.get("Description", ""))
+        written = quote(json.dumps(made["AssumeRolePolicyDocument"]))  # as IAM writes documents
+        return {"Role": {**made, "AssumeRolePolicyDocument": written}}
+
+    def _make_linked(self, service: str, description: str = "") -> dict[str, Any]:
+        """Make a role under AWS's name for it, which moto does not know."""
+        trust = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+        made: dict[str, Any] = self._world.beneath("iam").create_role(
+            RoleName=_LINKED[service],
+            Path=f"/aws-service-role/{service}/",
+            AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
+            Description=description,
+        )["Role"]
+        return made
+
+    def _simulate(self, call: Call) -> dict[str, Any]:
+        """Say of every action and resource whether a role's policies allow it."""
+        arn, params = call.params["PolicySourceArn"], call.params
+        if self._role(arn) is None:
+            raise RefusedError("NoSuchEntity", f"The principal {arn} cannot be found.", 404)
+        context = {
+            each["ContextKeyName"]: each["ContextKeyValues"][0] for each in params.get("ContextEntries", [])
+        }
+        results = [
+            {
+                "EvalActionName": action,
+                "EvalResourceName": resource,
+                "EvalDecision": "allowed" if self.allows(arn, action, resource, context) else "implicitDeny",
+            }
+            for action in params["ActionNames"]
+            for resource in params.get("ResourceArns", ["*"])
+        ]
+        return {"EvaluationResults": results, "IsTruncated": False}
 
     def _create_role(self, call: Call) -> _Pass:
         name = call.params["RoleName"]

@@ -35,6 +35,7 @@ PARTS = {
     "elb": "Elb",
     "ecs": "Ecs",
     "scaling": "Scaling",
+    "quotas": "Quotas",
     "codedeploy": "CodeDeploy",
 }
 _ALWAYS = {"roles"}  # what others stand on

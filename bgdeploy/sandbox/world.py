@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from bgdeploy.sandbox.logs import Logs
     from bgdeploy.sandbox.moto_bridge import MotoBridge
     from bgdeploy.sandbox.network import Network
+    from bgdeploy.sandbox.quotas import Quotas
     from bgdeploy.sandbox.reaper import Reaper
     from bgdeploy.sandbox.roles import Roles
     from bgdeploy.sandbox.scaling import Scaling
@@ -131,6 +132,7 @@ class World:
     elb: Elb = field(init=False)
     ecs: Ecs = field(init=False)
     scaling: Scaling = field(init=False)
+    quotas: Quotas = field(init=False)
     codedeploy: CodeDeploy = field(init=False)
 
     @property
@@ -144,6 +146,7 @@ class World:
             "elb",
             "ecs",
             "scaling",
+            "quotas",
             "logs",
             "alarms",
             "functions",

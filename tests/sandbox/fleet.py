@@ -275,7 +275,7 @@ def fleets(home: Path) -> Generator[Fleet, None, None]:
     """Yield fleet after fleet; when the regions of a world are used up, those of another."""
     while True:
         clock = HandClock()
-        parts = ("network", "buckets", "images", "logs", "alarms", "elb", "ecs", "scaling")
+        parts = ("network", "buckets", "images", "logs", "alarms", "elb", "ecs", "scaling", "quotas")
         world, _gateway = build_world(Settings(home=home, speed=SPEED), "AKIATEST", clock, parts)
         try:
             for region in boto3.Session().get_available_regions("elbv2"):

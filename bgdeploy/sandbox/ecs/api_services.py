@@ -172,6 +172,7 @@ class ServiceOperations:
 
     def _create_cluster(self, call: Call) -> dict[str, Any] | _Pass:
         """Make a cluster; one that there is stays as it is, where moto would forget its settings and tags."""
+        self._world.roles.link("ecs.amazonaws.com")
         name, moto = call.params.get("clusterName", "default"), self._world.beneath("ecs", region=call.region)
         include = ["TAGS", "SETTINGS", "CONFIGURATIONS"]
         known = moto.describe_clusters(clusters=[name], include=include)["clusters"]

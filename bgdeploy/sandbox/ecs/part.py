@@ -113,6 +113,15 @@ class Ecs:
             if not task.over
         ]
 
+    def units(self) -> dict[str, int]:
+        """Return the CPU units of the tasks that have not stopped, by region."""
+        used: dict[str, int] = {}
+        for service in self._book.services.values():
+            tasks = [task for _, task in service.tasks if not task.over]
+            own = sum(int(task.definition.get("cpu", 0)) for task in tasks)
+            used[service.region] = used.get(service.region, 0) + own
+        return used
+
     def _end(self, service: EcsService) -> None:
         now = self._world.clock.now()
         if service.status == "DRAINING" and not service.task_sets:

@@ -8,7 +8,9 @@ from __future__ import annotations
 import ipaddress
 import random
 import uuid
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from bgdeploy.sandbox.ecs.lifecycle import Lifecycle
 from bgdeploy.sandbox.ecs.model import Container, EcsService, Task, TaskSet
@@ -26,6 +28,14 @@ _UNKNOWN_ROLE = (
     "user has permissions to pass this role.)."
 )
 _RESERVED = 4  # addresses at the beginning of every subnet, AWS's own
+_FULL = (
+    ") was unable to place a task. Reason: The specified subnet does not have enough free addresses to satisfy the "
+    "request.."
+)
+
+
+class FullError(Exception):
+    """No subnet of a task set has an address left."""
 
 
 class Scheduler:
@@ -34,7 +44,7 @@ class Scheduler:
     def __init__(self, world: World, lifecycle: Lifecycle) -> None:
         self._world = world
         self._lifecycle = lifecycle
-        self._subnets: dict[str, ipaddress.IPv4Network] = {}
+        self._subnets: dict[str, list[str]] = {}  # subnet → its addresses
 
     def tick(self, service: EcsService) -> None:
         """Let time pass for one service."""
@@ -71,6 +81,8 @@ class Scheduler:
         except ClientError as error:  # its subnet or its task definition has been deleted
             reason = f") was unable to place a task. Reason: {error.response['Error']['Message']}."
             return self._cannot(task_set, reason, now)
+        except FullError:
+            return self._cannot(task_set, _FULL, now)
         role = self._lifecycle.unknown_role(task.definition)
         if role is not None:
             return self._cannot(task_set, _UNKNOWN_ROLE.format(role), now)
@@ -89,11 +101,11 @@ class Scheduler:
             taskDefinition=task_set.task_definition, include=["TAGS"]
         )
         definition = told["taskDefinition"]
-        subnet = random.choice(network["subnets"])
+        subnet, address = self._home(network, task_set.service)
         return Task(
             uuid.uuid4().hex,
             definition,
-            self._address(subnet, task_set.service),
+            address,
             subnet,
             tuple(network.get("securityGroups", ())),
             network.get("assignPublicIp", "DISABLED") == "ENABLED",
@@ -102,18 +114,22 @@ class Scheduler:
             {pair["key"]: pair["value"] for pair in told.get("tags", [])},
         )
 
-    def _address(self, subnet: str, service: EcsService) -> str:
-        """Return a free address of the subnet."""
-        if subnet not in self._subnets:
-            ec2 = self._world.beneath("ec2", region=service.region)
-            cidr = ec2.describe_subnets(SubnetIds=[subnet])["Subnets"][0]["CidrBlock"]
-            self._subnets[subnet] = ipaddress.IPv4Network(cidr)
-        network = self._subnets[subnet]
+    def _home(self, network: Mapping[str, Any], service: EcsService) -> tuple[str, str]:
+        """Return one of the subnets, and a free address of it. Raises FullError when none has any."""
         taken = {task.ip for _, task in service.tasks if not task.over}
-        while True:  # the smallest subnet, a /28, has eleven; the quota of tasks is far below the usual /24
-            address = str(network[random.randrange(_RESERVED, network.num_addresses - 1)])
-            if address not in taken:
-                return address
+        for subnet in random.sample(network["subnets"], len(network["subnets"])):
+            free = [address for address in self._addresses(subnet, service.region) if address not in taken]
+            if free:
+                return subnet, random.choice(free)
+        raise FullError
+
+    def _addresses(self, subnet: str, region: str) -> list[str]:
+        """Return the addresses of a subnet that are not AWS's own: those at its beginning, and the last one."""
+        if subnet not in self._subnets:
+            ec2 = self._world.beneath("ec2", region=region)
+            cidr = ec2.describe_subnets(SubnetIds=[subnet])["Subnets"][0]["CidrBlock"]
+            self._subnets[subnet] = list(map(str, ipaddress.IPv4Network(cidr)))[_RESERVED:-1]
+        return self._subnets[subnet]
 
     # One task
 

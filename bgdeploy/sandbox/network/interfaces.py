@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from bgdeploy.sandbox.inprocess import forwarded
 from bgdeploy.sandbox.network import filters
 from bgdeploy.sandbox.network.model import Interface
 from bgdeploy.sandbox.world import ACCOUNT, Call, Handler, RefusedError, World
@@ -34,13 +36,24 @@ class Descriptions:
         self._managed = managed
 
     def handlers(self) -> Mapping[str, Handler]:
-        return {"DescribeNetworkInterfaces": self._describe}
+        return {
+            "DescribeNetworkInterfaces": self._describe,
+            "DescribeSubnets": self._describe_subnets,
+        }
 
     def made(self, region: str) -> list[dict[str, Any]]:
         """Return the interfaces that people have made, as moto describes them."""
         ours = {each.id for each in self._managed(region)}
         known = self._world.beneath("ec2", region=region).describe_network_interfaces()["NetworkInterfaces"]
         return [each for each in known if each["NetworkInterfaceId"] not in ours]
+
+    def _describe_subnets(self, call: Call) -> dict[str, Any]:
+        """Count the addresses that the services' interfaces take, of which moto does not know."""
+        answer = forwarded(self._world, call)
+        taken = Counter(each.subnet for each in self._managed(call.region))
+        for subnet in answer["Subnets"]:
+            subnet["AvailableIpAddressCount"] -= taken[subnet["SubnetId"]]
+        return answer
 
     def _describe(self, call: Call) -> dict[str, Any]:
         found = self._world.beneath("ec2", region=call.region).describe_subnets()["Subnets"]

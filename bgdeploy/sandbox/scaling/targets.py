@@ -70,6 +70,7 @@ class Targets:
         most = params.get("MaxCapacity", known.most if known else 0)
         if least > most:
             raise invalid("Maximum capacity cannot be less than minimum capacity")
+        self._world.roles.link("ecs.application-autoscaling.amazonaws.com")
         target = known or self._new(call)
         target.least, target.most = least, most
         target.suspended |= params.get("SuspendedState", {})
