@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from bgdeploy.cli.invocation import Invocation, Result
 from bgdeploy.errors import BgdeployError, Exit
 
 if TYPE_CHECKING:
-    from bgdeploy.release.attendant import Attendant
     from bgdeploy.release.checks import ChecksState
     from bgdeploy.release.ending import Ending
     from bgdeploy.release.reader import Reader
+    from bgdeploy.release.snapshot import Snapshot
     from bgdeploy.release.watch import Frame, Until
+
+
+class Attendance(Protocol):
+    """What a following needs of whoever runs the checks."""
+
+    @property
+    def state(self) -> ChecksState: ...
+
+    def attend(self, snapshot: Snapshot) -> None: ...
+
+    def close(self) -> None: ...
 
 
 @dataclass
@@ -25,8 +36,9 @@ class Following:
     invocation: Invocation
     reader: Reader
     deployment: str
-    attendant: Attendant
+    attendant: Attendance | None  # None: the checks are somebody else's
     started: bool = False  # by this very process
+    judge: Callable[[Ending], Ending] = lambda ended: ended  # what its ending is to whoever follows it
     frame: Frame | None = None  # the newest that was shown
 
     def follow(self, until: Until, timeout: float | None) -> Ending:
@@ -43,7 +55,9 @@ class Following:
                 ended = detached(self.frame.snapshot if self.frame else None, self.deployment)
         finally:
             interrupts.end()
-            self.attendant.close()
+            if self.attendant:
+                self.attendant.close()
+        ended = self.judge(ended)
         if ended.exit is Exit.INTERRUPTED:
             self.invocation.end_echo()
             return ended
@@ -125,12 +139,14 @@ class Following:
 
         failed = ended.exit is not Exit.DONE
         return Result(
-            {**spelled.as_dict(), **(more or {}), "checks": _plain(self.attendant.state)},
+            {**spelled.as_dict(), **(more or {}), "checks": self._checks()},
             text,
             exit=ended.exit,
             error=(ended.headline, "; ".join(ended.next)) if failed else None,
         )
 
-
-def _plain(state: ChecksState) -> dict[str, Any]:
-    return {"stage": state.stage, "by": state.owner, "results": [asdict(one) for one in state.results]}
+    def _checks(self) -> dict[str, Any] | None:
+        if self.attendant is None:
+            return None
+        state = self.attendant.state
+        return {"stage": state.stage, "by": state.owner, "results": [asdict(one) for one in state.results]}

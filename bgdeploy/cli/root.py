@@ -21,6 +21,7 @@ COMMANDS = {
     "status": ("operate:status", "Show what is live, what runs, the alarms, and what is in flight."),
     "promote": ("operate:promote", "End the wait that the deployment is in."),
     "stop": ("operate:stop", "Stop the running deployment and roll it back."),
+    "rollback": ("back:rollback", "Go back to the version before, whatever phase the release is in."),
     "doctor": ("doctor:doctor", "Look at all that a release depends on; --fix mends what is safe."),
     "appspec": ("operate:appspec", "Print the AppSpec that a release would send."),
     "teardown": ("provision:teardown", "Remove everything that carries this stack's tags."),

@@ -143,6 +143,12 @@ def _only_resource(document: Any) -> Any:
     return next(iter(resources[0].values())) if single else None
 
 
+def task_definition(content: str) -> str:
+    """Return the task definition that an AppSpec deploys, "" when it says none."""
+    properties = _get(_only_resource(yaml.safe_load(content)), "Properties")
+    return str(_get(properties, "TaskDefinition") or "")
+
+
 def sha256(content: str) -> str:
     """Return the hash by which CodeDeploy checks the text: of exactly these characters (aws-facts 1.2)."""
     return hashlib.sha256(content.encode()).hexdigest()

@@ -17,7 +17,7 @@ from bgdeploy.aws import Aws, absent
 from bgdeploy.config import Check, Duration
 from bgdeploy.release.checks import Mode
 
-_DESCRIBED = re.compile(r"^bgdeploy release (?P<version>\S+) \[(?P<key>[0-9a-z]+)\]")
+_DESCRIBED = re.compile(r"^bgdeploy release (?P<version>\S+) \[(?P<key>[0-9a-z]+)\](?: by (?P<by>.*))?")
 _LONGEST_DESCRIPTION = 256  # the user guide's limit; others say more (aws-facts 1.1)
 
 
@@ -34,6 +34,7 @@ class Record:
     by: str  # user@host
     started: str  # ISO 8601, UTC
     context: str = ""  # the hash of what the image was built from, "" when nobody knows
+    undoes: str = ""  # the deployment that this one goes back from, "" when it does not go back
     key: str = field(default_factory=lambda: secrets.token_hex(4))
 
     @property
@@ -42,10 +43,25 @@ class Record:
         return f"bgdeploy release {self.version} [{self.key}] by {self.by}"[:_LONGEST_DESCRIPTION]
 
 
+@dataclass(frozen=True)
+class Described:
+    """What a deployment's description tells."""
+
+    version: str
+    key: str
+    by: str
+
+
+def described(description: str) -> Described | None:
+    """Return what a deployment's description tells, None for a foreign deployment."""
+    match = _DESCRIBED.match(description)
+    return Described(match["version"], match["key"], match["by"] or "") if match else None
+
+
 def key_of(description: str) -> str | None:
     """Return the key of the record that a deployment's description names, None for a foreign deployment."""
-    match = _DESCRIBED.match(description)
-    return match["key"] if match else None
+    told = described(description)
+    return told.key if told else None
 
 
 def save(aws: Aws, bucket: str, record: Record) -> None:

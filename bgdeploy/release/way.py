@@ -16,6 +16,7 @@ from bgdeploy.release.wanted import Wanted
 from bgdeploy.release.watch import Show, follow
 
 IfActive = Literal["fail", "wait", "replace"]
+Policy = Literal["fail", "wait", "replace", "undo"]  # undo: stop it and roll it back, wherever it is
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Same:
 class Way:
     """How to make way, and who hears of it."""
 
-    if_active: IfActive
+    if_active: Policy
     say: Callable[[str], None]
     show: Show  # what is waited for
     deadline: float | None = None  # monotonic, in seconds
@@ -62,7 +63,7 @@ def _see_off(reader: Reader, active: str, way: Way) -> None:
     where = phase(snapshot)
     if snapshot.deployment.over:
         return  # it ended since somebody looked
-    done = _shorten(reader, snapshot) if way.if_active == "replace" else ""
+    done = "" if way.if_active == "wait" else _shorten(reader, snapshot, way.if_active)
     way.say(f"deployment {active}{of} is {where}: {done or 'waiting for its end'}")
     left = None if way.deadline is None else max(way.deadline - reader.aws.clock.monotonic(), 0.0)
     ended = follow(reader, active, clock=reader.aws.clock, timeout=left, show=way.show)
@@ -70,7 +71,7 @@ def _see_off(reader: Reader, active: str, way: Way) -> None:
     way.say(ended.headline)
 
 
-def _shorten(reader: Reader, snapshot: Snapshot) -> str:
+def _shorten(reader: Reader, snapshot: Snapshot, policy: Policy) -> str:
     """End a deployment's last wait, or stop one that has not come so far, and return in words what was done.
 
     A rollback is neither: it goes where it goes, and is over soon.
@@ -79,7 +80,7 @@ def _shorten(reader: Reader, snapshot: Snapshot) -> str:
     if snapshot.deployment.rolls_back:
         return ""
     try:
-        if phase(snapshot) is Phase.SHIFTED:
+        if policy == "replace" and phase(snapshot) is Phase.SHIFTED:
             operations.promote(reader.aws, ident, Phase.SHIFTED)
             return "its old version is removed now"
         operations.stop(reader.aws, ident)
