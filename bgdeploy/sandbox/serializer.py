@@ -163,7 +163,10 @@ _TYPES: dict[str, tuple[type, ...]] = {
 
 
 # AWS itself does not keep to its model here: a VPC endpoint is "available", where the model says "Available".
-_ALSO_IN_LOWER_CASE = {"State"}
+_BESIDE_THE_MODEL = {
+    "NetworkInterfaceType": ["nat_gateway"],
+    "State": ["pending", "available", "deleting"],
+}
 
 
 def _checked(value: Any, shape: Shape) -> Any:
@@ -172,9 +175,7 @@ def _checked(value: Any, shape: Shape) -> Any:
     ):
         raise ValueError(f"{shape.name} is a {shape.type_name}, not {value!r}")
     choices = list(shape.metadata.get("enum", ()))
-    if shape.name in _ALSO_IN_LOWER_CASE:
-        choices += [choice.lower() for choice in choices]
-    if choices and value not in choices:
+    if choices and value not in (*choices, *_BESIDE_THE_MODEL.get(shape.name, ())):
         raise ValueError(f"{shape.name} is one of {', '.join(choices)}, not {value!r}")
     return value
 

@@ -480,6 +480,14 @@ def test_a_nat_gateway_keeps_its_subnet_and_the_internet_gateway_until_it_is_gon
     assert vpc.ec2.describe_network_interfaces()["NetworkInterfaces"] == []
 
 
+def test_a_nat_gateway_stands_in_its_subnet(vpc: Vpc) -> None:
+    _ = vpc.nat
+    found = vpc.ec2.describe_network_interfaces()["NetworkInterfaces"]
+    assert [(each["SubnetId"], each["InterfaceType"], each["Description"]) for each in found] == [
+        (vpc.public, "nat_gateway", f"Interface for NAT Gateway {vpc.nat}")
+    ]
+
+
 def test_an_interface_endpoint_keeps_its_subnet_and_its_group_until_it_is_gone(vpc: Vpc) -> None:
     _ = vpc.interface
     vpc.ec2.delete_vpc_endpoints(VpcEndpointIds=[vpc.interface])
