@@ -11,14 +11,18 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Protocol
 
-from bgdeploy.aws import Aws, absent, error_code, server_time
+from bgdeploy.aws import Attrs, Aws, absent, error_code, server_time
 from bgdeploy.release.phase import length
 from bgdeploy.release.snapshot import Target
 
 OBJECT = "scaling/suspension.json"
-_SWITCHES = ("DynamicScalingInSuspended", "DynamicScalingOutSuspended", "ScheduledScalingSuspended")
+_SWITCHES = {
+    "DynamicScalingInSuspended": "in",
+    "DynamicScalingOutSuspended": "out",
+    "ScheduledScalingSuspended": "by schedule",
+}
 SUSPENDED = dict.fromkeys(_SWITCHES, True)
 _COUNT = {"ServiceNamespace": "ecs", "ScalableDimension": "ecs:service:DesiredCount"}
 # After which a release that has suspended scaling and started no deployment is taken for dead; it needs a second.
@@ -132,19 +136,34 @@ def _give_back(aws: Aws, target: Target, seen: Seen) -> str:
     return "auto scaling is as it was before the release" if state == SUSPENDED else ""
 
 
+def standing(aws: Aws, target: Target) -> str:
+    """Return in words between which numbers of tasks a service scales, "" when it does not. Changes nothing."""
+    found = _scalable(aws, target)["ScalableTargets"]
+    if not found:
+        return ""
+    held = [word for switch, word in _SWITCHES.items() if (found[0].get("SuspendedState") or {}).get(switch)]
+    of = "" if len(held) in {0, len(_SWITCHES)} else f" in part: {', '.join(held)}"
+    suspended = f", suspended{of}" if held else ""
+    return f"{found[0]['MinCapacity']} to {found[0]['MaxCapacity']} tasks{suspended}"
+
+
 # What is read and written
+
+
+def _scalable(aws: Aws, target: Target) -> Attrs:
+    answer: Attrs = aws.client("application-autoscaling").describe_scalable_targets(
+        ResourceIds=[_id(target)], **_COUNT
+    )
+    return answer
 
 
 def _state(aws: Aws, target: Target) -> tuple[dict[str, bool] | None, datetime]:
     """Return what of a service's scaling is suspended, None when it does not scale, and AWS's time."""
-    answer = aws.client("application-autoscaling").describe_scalable_targets(
-        ResourceIds=[_id(target)], **_COUNT
-    )
-    found: list[Any] = answer["ScalableTargets"]
+    answer = _scalable(aws, target)
     at = server_time(answer) or aws.clock.now()
-    if not found:
+    if not answer["ScalableTargets"]:
         return None, at
-    told = found[0].get("SuspendedState") or {}
+    told = answer["ScalableTargets"][0].get("SuspendedState") or {}
     return {switch: bool(told.get(switch)) for switch in _SWITCHES}, at
 
 

@@ -83,6 +83,7 @@ class Status:
     alarms: tuple[Alarm, ...]
     active: DeploymentStatus | None  # the deployment in flight
     last: DeploymentStatus | None  # else the newest one that is over
+    scaling: str = ""  # between which numbers of tasks it scales, and what of that is suspended
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain data, for programs; moments as ISO 8601."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bgdeploy.aws import Attrs, Aws
-from bgdeploy.release import parse
+from bgdeploy.release import parse, scaling
 from bgdeploy.release.phase import new_version, old_version, phase, wait
 from bgdeploy.release.reader import Reader
 from bgdeploy.release.snapshot import Listener, Snapshot
@@ -31,6 +31,7 @@ def read(reader: Reader) -> Status:
         alarms=reader.alarms(),
         active=deployment if active else None,
         last=None if active else deployment,
+        scaling=scaling.standing(reader.aws, reader.target),
     )
 
 

@@ -27,6 +27,8 @@ def status(now: Status, signs: Glyphs = UNICODE, width: int = 80) -> RenderableT
     lines += _listener("test", now.test, signs)
     for task_set in now.task_sets:
         lines += _task_set(task_set, signs, width)
+    if now.scaling:
+        lines.append(_row("scaling").append(now.scaling))
     for alarm in now.alarms:
         good = {"OK": True, "ALARM": False, "MISSING": False}.get(alarm.state)
         lines.append(

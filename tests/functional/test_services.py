@@ -199,17 +199,23 @@ def test_the_release_is_no_drift_and_neither_is_what_scaling_does(owner: Owner) 
     assert (plan["pending"], plan["next_release"]) == ([], [])
 
 
-def test_what_somebody_changed_of_the_service_is_put_right(owner: Owner) -> None:
+def test_what_somebody_changed_of_service_and_role_is_put_right(owner: Owner) -> None:
     changed = {"healthCheckGracePeriodSeconds": 5, "enableExecuteCommand": False}
     owner.aws.client("ecs").update_service(cluster=STACK, service=STACK, **changed)
-    (change,) = owner.ask("plan")["pending"]
-    assert change["address"] == "service"
-    assert {each["field"] for each in change["fields"]} == set(changed)
+    role, policy = f"{STACK}-task", "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"
+    iam = owner.aws.client("iam")
+    iam.attach_role_policy(RoleName=role, PolicyArn=policy)
+    pending = {
+        change["address"]: {each["field"] for each in change["fields"]}
+        for change in owner.ask("plan")["pending"]
+    }
+    assert pending == {"service": set(changed), "role/task": {"ManagedPolicies"}}
     owner.ask("provision")
     assert {name: owner.service[name] for name in changed} == {
         "healthCheckGracePeriodSeconds": 60,
         "enableExecuteCommand": True,
     }
+    assert iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"] == []
 
 
 def test_after_a_release_was_killed_the_next_command_gives_scaling_back(owner: Owner) -> None:
@@ -234,6 +240,7 @@ def test_who_leaves_early_is_told_and_a_watch_gives_scaling_back(owner: Owner) -
     told = " ".join(done.stdout.split())
     assert re.search(r"auto scaling stays suspended until deployment d-\w+ is over", told)
     assert owner.scaling == SUSPENDED
+    assert owner.ask("status")["scaling"] == "2 to 4 tasks, suspended"
     assert owner.run("promote").returncode == 0
     assert owner.run("watch").returncode == 0
     assert owner.scaling == BY_HAND

@@ -220,3 +220,21 @@ def test_who_gives_back_too_late_does_not_wake_the_next_releases_scaling(aws: Aw
     assert state(aws) == SUSPENDED
     restore(Watcher(aws), "next")
     assert state(aws) == BY_HAND
+
+
+@pytest.mark.parametrize(
+    ("suspended", "told"),
+    [
+        (RUNNING, "1 to 4 tasks"),
+        (SUSPENDED, "1 to 4 tasks, suspended"),
+        (BY_HAND, "1 to 4 tasks, suspended in part: by schedule"),
+    ],
+)
+def test_how_a_service_scales_is_told_in_words(aws: Aws, suspended: dict[str, bool], told: str) -> None:
+    switch(aws, suspended)
+    assert scaling.standing(aws, TARGET) == told
+
+
+def test_of_a_service_that_does_not_scale_there_is_nothing_to_tell(aws: Aws) -> None:
+    aws.client("application-autoscaling").deregister_scalable_target(**SERVICE)
+    assert scaling.standing(aws, TARGET) == ""
