@@ -131,13 +131,15 @@ class _Opening:
 def _already(opening: _Opening, same: Same, version: str, until: Until | None, detach: bool) -> Result:
     """Say that just this is live; or follow the deployment that it is on its way with, and end as that ends."""
     from bgdeploy.release.attendant import Attendant
+    from bgdeploy.release.scaling import restore
 
     invocation, reader = opening.invocation, opening.reader
     data = {"version": version, "deployment": same.deployment, "task_definition": same.task_definition}
     if not same.deployment:
         name = same.task_definition.rpartition("/")[2]
         text = f"{version} is live already, as task definition {name}: nothing was released; --force releases it again"
-        return Result({**data, "already": "live"}, text)
+        scaling = restore(reader)  # a release that was killed may have left it suspended
+        return Result({**data, "already": "live"}, "\n".join(filter(None, [text, scaling])))
     text = f"{version} is on its way already, with deployment {same.deployment}"
     if detach:
         attach = invocation.spelled(f"bgdeploy watch {same.deployment}")

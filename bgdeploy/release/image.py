@@ -110,6 +110,11 @@ class Images:
         return self.project / self.settings.config.build.context
 
     @property
+    def platform(self) -> str:
+        """What an image has to be built for, as Docker calls it."""
+        return _PLATFORMS[self.settings.config.container.architecture]
+
+    @property
     def repository(self) -> str:
         return self.settings.names.plain
 
@@ -159,7 +164,13 @@ class Images:
 
     def _found(self, version: str, uri: str, digest: str) -> Image:
         """Tags are immutable: what ECR has is what goes out, whatever the build context has become since."""
-        context = self._remembered(version, digest)
+        told = self._remembered(version, digest)
+        context = str(told.get("context", ""))
+        if told.get("platform", self.platform) != self.platform:
+            raise UsageError(
+                f"{version} was built for {told['platform']}, and the config asks for {self.platform}",
+                "release it under a new version, which is then built for it",
+            )
         self.say(f"ECR has {self.repository}:{version} ({digest[:19]}…): that image goes out")
         folder = self.settings.config.build.context
         if context and self.context.is_dir() and context_hash(self.context) != context:
@@ -192,7 +203,7 @@ class Images:
         return self.settings.names.bucket(self.aws.account, self.aws.region)
 
     def _remember(self, version: str, digest: str, context: str) -> None:
-        told = {"schema": 1, "digest": digest, "context": context}
+        told = {"schema": 1, "digest": digest, "context": context, "platform": self.platform}
         self.aws.client("s3").put_object(
             Bucket=self._bucket(),
             Key=self._key(version),
@@ -200,13 +211,13 @@ class Images:
             ContentType="application/json",
         )
 
-    def _remembered(self, version: str, digest: str) -> str:
-        """Return the hash of what an image was built from, "" when this is not the image that was remembered."""
+    def _remembered(self, version: str, digest: str) -> Attrs:
+        """Return what was remembered when an image was built; nothing when this is not that image."""
         with absent("NoSuchKey"):
             body = self.aws.client("s3").get_object(Bucket=self._bucket(), Key=self._key(version))["Body"]
             told: Attrs = json.loads(body.read())
-            return str(told["context"]) if told["digest"] == digest else ""
-        return ""
+            return told if told["digest"] == digest else {}
+        return {}
 
     # Building
 
@@ -222,8 +233,7 @@ class Images:
         reference = f"{uri}:{version}"
         arguments = ("--build-arg", f"VERSION={version}", "--label", f"bgdeploy.context={built}")
         docker = Docker(self.environ, self.say)
-        platform = _PLATFORMS[self.settings.config.container.architecture]
-        docker.run("build", "--platform", platform, *arguments, "-t", reference, str(context))
+        docker.run("build", "--platform", self.platform, *arguments, "-t", reference, str(context))
         docker.login(*self._login())
         docker.run("push", reference)
 

@@ -18,11 +18,12 @@ from moto import mock_aws
 
 from bgdeploy.aws import Aws
 from bgdeploy.clock import SystemClock
-from bgdeploy.config import Config, Settings
+from bgdeploy.config import Config, Container, Settings
 from bgdeploy.errors import BgdeployError, UsageError
 from bgdeploy.release.image import Docker, Images, context_hash, require_version
 
 SETTINGS = Settings(env="dev", config=Config(app="shop"))
+ARM = Settings(env="dev", config=Config(app="shop", container=Container(architecture="arm64")))
 # Writes down how it was called; what it pushes, the test has put into ECR already.
 DOCKER = """\
 import json, sys
@@ -59,7 +60,7 @@ class Shop:
         program = f"'{sys.executable}' '{self.folder / 'docker.py'}' '{self.folder / 'calls'}'"
         return {"BGDEPLOY_DOCKER": program}
 
-    def images(self, arrives: str = "") -> Images:
+    def images(self, arrives: str = "", settings: Settings = SETTINGS) -> Images:
         """Return the shop's images; when the program says that it pushes, a version `arrives` in ECR."""
 
         def say(line: str) -> None:
@@ -67,7 +68,7 @@ class Shop:
             if arrives and line == "  step of push":
                 self.push(arrives)
 
-        return Images(self.aws, SETTINGS, self.folder, say, self.environ)
+        return Images(self.aws, settings, self.folder, say, self.environ)
 
     def push(self, tag: str, content: str = "one") -> str:
         """Put an image into ECR, and return its digest."""
@@ -109,6 +110,17 @@ def test_a_version_that_ecr_lacks_is_built_and_pushed(shop: Shop) -> None:
     assert build[1:5] == ["--platform", "linux/amd64", "--build-arg", "VERSION=v2"]
     assert build[-2:] == [push[1], str(shop.folder / "container")]
     assert push[1].endswith("/shop-dev:v2")
+
+
+def test_an_image_for_arm_is_built_for_arm(shop: Shop) -> None:
+    shop.images(arrives="v2", settings=ARM).resolve("v2")
+    assert shop.log[0]["argv"][1:3] == ["--platform", "linux/arm64"]
+
+
+def test_an_image_that_was_built_for_another_architecture_does_not_go_out(shop: Shop) -> None:
+    shop.images(arrives="v2").resolve("v2")
+    with pytest.raises(UsageError, match="v2 was built for linux/amd64, and the config asks for linux/arm64"):
+        shop.images(settings=ARM).resolve("v2")
 
 
 def test_what_the_program_prints_is_passed_on(shop: Shop) -> None:
