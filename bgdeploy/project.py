@@ -17,13 +17,12 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 import msgspec
 import yaml
 
-from bgdeploy.config import Config, Duration, Latency, Percent, Settings
+from bgdeploy.config import Config, Settings
 from bgdeploy.errors import UsageError
+from bgdeploy.quantities import QUANTITIES, Limit, Quantity
 from bgdeploy.rules import broken_rules
 
 KeyPath = tuple["str | int", ...]
-# The types of which a value is written in a form of their own.
-_WRITTEN: tuple[type[Duration | Percent | Latency], ...] = (Duration, Percent, Latency)
 # msgspec's words for what it expected, said in ours.
 _PLAINLY = {
     "`int`": "a whole number",
@@ -242,7 +241,7 @@ class _Checker:
     def _value(self, kind: Any, value: Any, path: KeyPath) -> Any:
         plain = get_args(kind)[0] if get_origin(kind) is Annotated else kind
         mapping = _mapping_of(plain)
-        if mapping:
+        if mapping and (isinstance(value, dict) or str not in _several(plain)):
             return None if value is None else self._struct(mapping, value, path)
         if isinstance(plain, type) and issubclass(plain, msgspec.Struct):
             return self._struct(plain, value, path)
@@ -252,7 +251,7 @@ class _Checker:
         if get_origin(plain) is dict and isinstance(value, dict):
             pairs = {key: self._value(get_args(plain)[1], item, (*path, key)) for key, item in value.items()}
             return _WRONG if _WRONG in pairs.values() else pairs
-        written = next((each for each in _WRITTEN if each is plain or each in _several(plain)), None)
+        written = next((each for each in QUANTITIES if each is plain or each in _several(plain)), None)
         if written is not None:
             return self._written(written, value, path, optional=written is not plain)
         return self._leaf(kind, value, path)
@@ -280,13 +279,12 @@ class _Checker:
         given = {name: item for name, item in found.items() if item is not _WRONG}
         return kind(**given) if all(f.name in given for f in required) else _WRONG
 
-    def _written(
-        self, kind: type[Duration | Percent | Latency], value: Any, path: KeyPath, *, optional: bool
-    ) -> Any:
+    def _written(self, kind: type[Quantity], value: Any, path: KeyPath, *, optional: bool) -> Any:
         if optional and value in (None, "none"):
             return None
+        plain = kind is Limit and type(value) in (int, float)
         try:
-            return kind.parse(value if isinstance(value, str) else f"!{value}")
+            return kind.parse(str(value) if plain or isinstance(value, str) else f"!{value}")
         except ValueError:
             return self._problem(path, f"must be {kind.form}, not {_shown(value)}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import click
 
@@ -47,12 +48,14 @@ def schema() -> Result:
     """Print the JSON Schema of the config files."""
     import msgspec
 
-    from bgdeploy.config import Config, Duration, Latency, Percent
+    from bgdeploy.config import Config
+    from bgdeploy.quantities import QUANTITIES, Limit
 
-    def hook(kind: type) -> dict[str, str]:
-        for written in (Duration, Percent, Latency):
+    def hook(kind: type) -> dict[str, Any]:
+        for written in QUANTITIES:
             if kind is written:
-                return {"type": "string", "pattern": written.pattern()}
+                types = ["string", "number"] if kind is Limit else "string"
+                return {"type": types, "pattern": written.pattern()}
         raise NotImplementedError
 
     document = msgspec.json.schema(Config, schema_hook=hook)

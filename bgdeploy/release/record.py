@@ -14,7 +14,8 @@ from typing import Any
 import msgspec
 
 from bgdeploy.aws import Aws, absent
-from bgdeploy.config import Check, Duration
+from bgdeploy.config import Check
+from bgdeploy.quantities import QUANTITIES
 from bgdeploy.release.checks import Mode
 
 _DESCRIBED = re.compile(r"^bgdeploy release (?P<version>\S+) \[(?P<key>[0-9a-z]+)\](?: by (?P<by>.*))?")
@@ -96,12 +97,13 @@ def decode(body: bytes) -> Record:
 
 
 def _written(value: Any) -> Any:
-    if isinstance(value, Duration):
+    if isinstance(value, QUANTITIES):
         return str(value)
     raise NotImplementedError(type(value))
 
 
 def _read(kind: type, value: Any) -> Any:
-    if kind is Duration:
-        return Duration.parse(value)
+    for written in QUANTITIES:
+        if kind is written:
+            return written.parse(value)
     raise NotImplementedError(kind)
