@@ -20,7 +20,9 @@ from bgdeploy.release.asking import Http
 from bgdeploy.release.checks import Answer
 from bgdeploy.release.reach import BY_NAME
 from bgdeploy.release.reader import request
+from bgdeploy.release.samples import Samples
 from bgdeploy.release.snapshot import Reach
+from bgdeploy.release.volley import load
 
 HOST = "app.example.test"  # which leads nowhere: .test never does (RFC 6761)
 BALANCER = "localhost"  # where the server is
@@ -126,3 +128,35 @@ def test_a_chain_that_nobody_trusts_is_refused(port: int, reach: Reach) -> None:
 def test_any_other_host_must_be_the_one_that_its_certificate_names(port: int) -> None:
     answer = ask(f"https://{BALANCER}:{port}/", BY_NAME)
     assert answer.error.startswith("its certificate was refused")
+
+
+def volley(url: str, reach: Reach) -> Samples:
+    """Send a few requests at once, as a load check does."""
+    samples = Samples()
+    for report in load(url, 20, 0.1, 5.0, reach):
+        samples.add(Samples.of(report))
+    return samples
+
+
+@pytest.mark.usefixtures("trusted")
+@pytest.mark.parametrize("reach", [Reach(BALANCER), Reach(BALANCER, HOST)])
+def test_a_load_reaches_the_load_balancer_as_a_request_does(port: int, reach: Reach) -> None:
+    samples = volley(f"https://{reach.host or reach.balancer}:{port}/", reach)
+    assert (samples.statuses, samples.errors) == ({200: 2}, {})
+
+
+@pytest.mark.usefixtures("trusted")
+@pytest.mark.parametrize(
+    ("host", "reach"),
+    [("other.example.test", Reach(BALANCER, "other.example.test")), (BALANCER, BY_NAME)],
+)
+def test_a_load_refuses_what_a_request_refuses(port: int, host: str, reach: Reach) -> None:
+    samples = volley(f"https://{host}:{port}/", reach)
+    (error,) = samples.errors
+    assert error.startswith("its certificate was refused")
+    assert samples.unreached == 0
+
+
+def test_a_load_refuses_a_chain_that_nobody_trusts(port: int) -> None:
+    (error,) = volley(f"https://{HOST}:{port}/", Reach(BALANCER, HOST)).errors
+    assert error.startswith("its certificate was refused")
