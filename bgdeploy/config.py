@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
+from bgdeploy.checktypes import Check as Check
 from bgdeploy.names import Names
 from bgdeploy.quantities import Duration as Duration
 from bgdeploy.quantities import Latency as Latency
@@ -199,20 +200,6 @@ class Deployment(Base, frozen=True):
     approval: Duration | None = None  # wait this long in Ready for `bgdeploy promote`
     keep_blue: Duration = lasting("5m")
     rollback_on: tuple[Trigger, ...] = ("failure", "alarm", "stop")
-
-
-class Check(Base, frozen=True):
-    """One question to the new version on the test listener, before users see it."""
-
-    name: str
-    get: Path
-    status: int = 200
-    contains: str | None = None
-    matches: str | None = None  # a regular expression that the body must hold
-    json: dict[str, Any] = {}  # path → value: {"version": "v2", "checks.0.ok": true}
-    header: dict[str, str] = {}  # name → value it must equal
-    timeout: Duration = lasting("5s")  # of one request
-    within: Duration = lasting("30s")  # ask again until it passes, for at most this long
 
 
 class TargetErrors(Base, frozen=True):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from bgdeploy.alarmrules import broken_alarm_rules
-from bgdeploy.config import Check, Config, Duration
+from bgdeploy.checkrules import broken_check_rules
+from bgdeploy.config import Config, Duration
 from bgdeploy.names import LONGEST_STACK_NAME, Names
 from bgdeploy.networkrules import broken_network_rules
 from bgdeploy.strategy import strategy_problems
@@ -52,7 +52,7 @@ def broken_rules(config: Config, env: str) -> Iterator[Broken]:
     yield from _logs(config)
     yield from broken_task_rules(config)
     yield from _deployment(config)
-    yield from _checks(config.checks)
+    yield from broken_check_rules(config.checks)
     yield from broken_alarm_rules(config, Names(f"{config.app}-{env}"))
 
 
@@ -91,20 +91,3 @@ def _deployment(config: Config) -> Iterator[Broken]:
         yield ("deployment", "approval"), "must be whole minutes"
     if not 30 <= config.hook.lease <= _LONGEST_LEASE:
         yield ("hook", "lease"), f"must be between 30s and {_LONGEST_LEASE}"
-
-
-def _checks(checks: tuple[Check, ...]) -> Iterator[Broken]:
-    for name in _twice(check.name for check in checks):
-        yield ("checks",), f"two checks are called {name!r}"
-    for index, check in enumerate(checks):
-        if not 100 <= check.status <= 599:
-            yield ("checks", index, "status"), "must be an HTTP status, 100 to 599"
-        if check.matches is not None:
-            try:
-                re.compile(check.matches.replace("{version}", "v1"))
-            except re.error as error:
-                yield ("checks", index, "matches"), f"is no regular expression: {error}"
-
-
-def _twice(names: Iterable[str]) -> list[str]:
-    return [name for name, count in Counter(names).items() if count > 1]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bgdeploy.cli import options
-from bgdeploy.cli.following import Following
+from bgdeploy.cli.following import Following, attendant
 from bgdeploy.cli.invocation import Invocation, Result
 from bgdeploy.cli.release import open_reader
 from bgdeploy.cli.starting import quietly, starting
@@ -124,12 +124,11 @@ def _follow(
     until: Until | None,
     timeout: int | None,
 ) -> Result:
-    from bgdeploy.release.attendant import Attendant
     from bgdeploy.release.back import Approving, returned
 
-    attendant = Approving(Attendant(reader.aws, started.target, started.record), reader)
+    approving = Approving(attendant(invocation, reader, started.record), reader)
     judge = returned(ways[0])
-    following = Following(invocation, reader, started.deployment_id, attendant, started=True, judge=judge)
+    following = Following(invocation, reader, started.deployment_id, approving, started=True, judge=judge)
     ended = following.follow(until or ("finished" if started.scaling_suspended else "shifted"), timeout)
     return following.result(ended, {"how": "released", **_who(*ways)})
 

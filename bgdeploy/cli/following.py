@@ -11,9 +11,11 @@ from bgdeploy.cli.invocation import Invocation, Result
 from bgdeploy.errors import BgdeployError, Exit
 
 if TYPE_CHECKING:
+    from bgdeploy.release.attendant import Attendant
     from bgdeploy.release.checks import ChecksState
     from bgdeploy.release.ending import Ending
     from bgdeploy.release.reader import Reader
+    from bgdeploy.release.record import Record
     from bgdeploy.release.snapshot import Snapshot
     from bgdeploy.release.watch import Frame, Until
 
@@ -27,6 +29,19 @@ class Attendance(Protocol):
     def attend(self, snapshot: Snapshot) -> None: ...
 
     def close(self) -> None: ...
+
+
+def attendant(invocation: Invocation, reader: Reader, record: Record | None = None) -> Attendant:
+    """Return who runs the checks of what `reader` reads, for whoever started the program."""
+    from bgdeploy.release.attendant import Attendant
+
+    return Attendant(
+        reader.aws,
+        reader.target,
+        record,
+        folder=invocation.project,
+        interactive=invocation.interactive,
+    )
 
 
 @dataclass
@@ -139,14 +154,26 @@ class Following:
 
         failed = ended.exit is not Exit.DONE
         return Result(
-            {**spelled.as_dict(), **(more or {}), "checks": self._checks()},
+            {
+                **spelled.as_dict(),
+                **(more or {}),
+                "checks": _plain(self.attendant.state) if self.attendant else None,
+            },
             text,
             exit=ended.exit,
             error=(ended.headline, "; ".join(ended.next)) if failed else None,
         )
 
-    def _checks(self) -> dict[str, Any] | None:
-        if self.attendant is None:
-            return None
-        state = self.attendant.state
-        return {"stage": state.stage, "by": state.owner, "results": [asdict(one) for one in state.results]}
+
+def _plain(state: ChecksState) -> dict[str, Any]:
+    """Return the checks as plain data, those after the shift among them; how far one is now is for boards alone."""
+    results = [
+        {
+            name: value
+            for name, value in {**asdict(one), "passed": one.passed}.items()
+            if name not in {"live", "left", "due"}
+        }
+        for one in state.results
+    ]
+    after = _plain(state.after) if state.after else None
+    return {"stage": state.stage, "by": state.owner, "results": results, "after": after}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bgdeploy.cli import options
-from bgdeploy.cli.following import Following
+from bgdeploy.cli.following import Following, attendant
 from bgdeploy.cli.invocation import Invocation, Result
 from bgdeploy.cli.starting import quietly, starting
 from bgdeploy.errors import BgdeployError, BusyError
@@ -48,7 +48,6 @@ def release(
     very same image and task definition, is not released again, and a release of it that is on its way is followed.
     Ctrl-C stops following; a deployment that was started goes on.
     """
-    from bgdeploy.release.attendant import Attendant
     from bgdeploy.release.reader import Reader
     from bgdeploy.release.way import Same
 
@@ -63,7 +62,7 @@ def release(
         invocation,
         Reader(opening.reader.aws, begun.target),
         begun.deployment_id,
-        Attendant(opening.reader.aws, begun.target, begun.record),
+        attendant(invocation, opening.reader, begun.record),
         started=True,
     )
     ended = following.follow(until or ("finished" if begun.scaling_suspended else "shifted"), opening.left)
@@ -130,7 +129,6 @@ class _Opening:
 
 def _already(opening: _Opening, same: Same, version: str, until: Until | None, detach: bool) -> Result:
     """Say that just this is live; or follow the deployment that it is on its way with, and end as that ends."""
-    from bgdeploy.release.attendant import Attendant
     from bgdeploy.release.scaling import restore
 
     invocation, reader = opening.invocation, opening.reader
@@ -145,7 +143,7 @@ def _already(opening: _Opening, same: Same, version: str, until: Until | None, d
         attach = invocation.spelled(f"bgdeploy watch {same.deployment}")
         return Result({**data, "already": "in flight", "next": [attach]}, f"{text}:\n  {attach}")
     invocation.say(f"{text}, which is followed now")
-    following = Following(invocation, reader, same.deployment, Attendant(reader.aws, reader.target))
+    following = Following(invocation, reader, same.deployment, attendant(invocation, reader))
     return following.result(following.follow(until or "shifted", opening.left), {"already": "in flight"})
 
 
@@ -182,8 +180,6 @@ def watch(invocation: Invocation, deployment: str | None, until: Until, timeout:
 
     When nothing runs, it tells how the latest one ended. Its checks are taken over when nobody runs them.
     """
-    from bgdeploy.release.attendant import Attendant
-
     invocation.interrupts.once()
     reader = open_reader(invocation)
     found = deployment or reader.active() or reader.latest()
@@ -193,7 +189,7 @@ def watch(invocation: Invocation, deployment: str | None, until: Until, timeout:
             "`bgdeploy release VERSION` is the first",
             {"stack": reader.target.group},
         )
-    following = Following(invocation, reader, found, Attendant(reader.aws, reader.target))
+    following = Following(invocation, reader, found, attendant(invocation, reader))
     return following.result(following.follow(until, timeout))
 
 

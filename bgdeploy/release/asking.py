@@ -1,193 +1,210 @@
-"""Asks the new version what the checks want to know: HTTP requests, again and again until they pass or time is over."""
+"""Pursues checks: measures again and again until each has a verdict, those side by side that do not disturb another."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from datetime import datetime
+from typing import Any
 
-from bgdeploy import __version__
-from bgdeploy.clock import Clock
-from bgdeploy.config import Check
-from bgdeploy.release.checks import Answer, CheckResult, judge, wanted
-from bgdeploy.release.reach import BY_NAME, get
-from bgdeploy.release.snapshot import Reach
-
-if TYPE_CHECKING:
-    import urllib3
+from bgdeploy.checktypes import Check
+from bgdeploy.release.checks import CheckResult, Measurement
+from bgdeploy.release.limits import wanted
+from bgdeploy.release.measuring import Scene, measure, request
+from bgdeploy.release.tally import Terms, Verdict, closing, terms, verdict
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.3, 2.0
-_CONNECT = (
-    3.0  # seconds; a security group drops packets, so being shut out shows as a connection that never comes
-)
-_LONGEST_BODY = 2**20
-_CHUNK = 2**16
+_GLANCE = 1.0  # seconds between two looks, in a pause, whether anybody still waits
 _SIDE_BY_SIDE = 8
+_KEPT = 1000  # measurements of one check
 
-Ask = Callable[[str, float], Answer]
-
-
-class Http:
-    """Sends requests over connections that it keeps open. For several threads at once."""
-
-    def __init__(self, clock: Clock, reach: Reach = BY_NAME) -> None:
-        import urllib3
-
-        self._clock = clock
-        self._reach = reach
-        self._pool = urllib3.PoolManager(
-            num_pools=2,
-            maxsize=_SIDE_BY_SIDE,
-            headers={"User-Agent": f"bgdeploy/{__version__}", "Accept-Encoding": "identity"},
-        )
-
-    def __call__(self, url: str, timeout: float) -> Answer:
-        """Return what `url` answers within `timeout` seconds, or why there is no answer."""
-        import urllib3
-
-        deadline = self._clock.monotonic() + timeout
-        limits = urllib3.Timeout(connect=min(timeout, _CONNECT), read=timeout)
-        try:
-            response = get(self._pool, url, self._reach, limits)
-            try:
-                body = self._body(response, deadline)
-            finally:
-                response.close()  # a connection whose answer was read whole is back in the pool by now
-        except (urllib3.exceptions.HTTPError, OSError, _TooSlowError) as error:
-            return _no_answer(error, timeout)
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        return Answer(response.status, body, headers)
-
-    def _body(self, response: urllib3.BaseHTTPResponse, deadline: float) -> str:
-        """Read the body, at most a mebibyte of it. The read timeout counts anew with every piece, the deadline not."""
-        read = b""
-        while len(read) < _LONGEST_BODY and (piece := response.read1(_CHUNK)):
-            read += piece
-            if self._clock.monotonic() > deadline:
-                raise _TooSlowError
-        charset = _charset(response.headers.get("Content-Type", ""))
-        return read[:_LONGEST_BODY].decode(charset, "replace")
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._pool.clear()
-
-
-class _TooSlowError(Exception):
-    """The body had not come whole when its time was over."""
-
-
-def _charset(content_type: str) -> str:
-    import codecs
-
-    named = content_type.partition("charset=")[2].partition(";")[0].strip(" \"'")
-    try:
-        return codecs.lookup(named).name
-    except LookupError:
-        return "utf-8"
-
-
-def _no_answer(error: Exception, timeout: float) -> Answer:
-    from urllib3 import exceptions as e
-
-    if isinstance(error, e.NameResolutionError):
-        return Answer(None, error="its name could not be resolved", reached=False)
-    if isinstance(error, e.NewConnectionError):
-        why = "refused" if "refused" in str(error).lower() else str(error).rpartition(": ")[2]
-        return Answer(None, error=f"the connection was not made: {why}", reached=False)
-    if isinstance(error, e.ConnectTimeoutError):  # after what in some versions of urllib3 are kinds of it
-        return Answer(None, error=f"no connection within {min(timeout, _CONNECT):g} s", reached=False)
-    if isinstance(error, e.SSLError):
-        return Answer(None, error=f"its certificate was refused: {error}")
-    if isinstance(error, (e.ReadTimeoutError, _TooSlowError)):
-        return Answer(None, error=f"no whole answer within {timeout:g} s")
-    if isinstance(error, (e.ProtocolError, OSError)):
-        return Answer(None, error="the connection was closed without an answer")
-    return Answer(None, error=f"{type(error).__name__}: {error}")
+Placed = tuple[int, Check]  # a check, and its place in the list
 
 
 @dataclass(frozen=True)
 class Round:
-    """One round of all checks: against what, and who hears what they find."""
+    """One round of checks: against what, and who hears what they find."""
 
-    base_url: str  # of the listener, without a path
-    ask: Ask
-    clock: Clock
+    scene: Scene
     report: Callable[[int, CheckResult], None]  # the check's place in the list, and what it has found so far
     over: Callable[[], bool]  # tells that nobody wants to know any more
+    now: Callable[[], datetime]
 
 
-def pending(check: Check, base_url: str) -> CheckResult:
-    """Return the result of a check that has not asked anything yet."""
-    return CheckResult(check.name, f"GET {base_url}{check.get}", None, wanted(check), "", 0, 0.0)
+def pending(check: Check, scene: Scene) -> CheckResult:
+    """Return the result of a check that has not measured anything yet."""
+    return CheckResult(
+        name=check.name,
+        request=request(check, scene),
+        verdict=None,
+        wanted=wanted(check),
+        got="",
+        attempts=0,
+        seconds=0.0,
+        kind=check.kind,
+        observed=check.mode == "observe",
+        count=terms(check).count,
+    )
 
 
-def ask_until_passed(check: Check, place: int, around: Round) -> CheckResult:
-    """Ask until the check passes, for `within` seconds at most, and return its verdict. Always asks once."""
-    result = pending(check, around.base_url)
-    began, pause, reached = around.clock.monotonic(), _FIRST_PAUSE, False
-    while True:
-        answer = around.ask(around.base_url + check.get, float(check.timeout))
-        verdict = judge(check, answer)
-        reached = reached or answer.reached
-        seconds = around.clock.monotonic() - began
-        result = replace(
-            result,
-            passed=True if verdict.passed else None,
-            wanted=verdict.wanted,
-            got=verdict.got,
-            attempts=result.attempts + 1,
-            seconds=seconds,
-            reached=reached,
+class Pursuit:
+    """One check, until it has a verdict or nobody wants to know any more."""
+
+    def __init__(self, check: Check, place: int, around: Round) -> None:
+        self.result = pending(check, around.scene)
+        self._check = check
+        self._place = place
+        self._around = around
+        self._clock = around.scene.clock
+        self._terms: Terms = terms(check)
+        self._found: list[Verdict] = []
+        self._began = self._clock.monotonic()
+
+    def run(self) -> CheckResult:
+        """Measure until there is a verdict, and return all that was found. Always measures once."""
+        pause = _FIRST_PAUSE if self._terms.interval is None else self._terms.interval
+        while True:
+            before = self._clock.monotonic()
+            measured = measure(self._check, self._around.scene, self._around.over, self._tell)
+            if measured is None:
+                return self.result
+            self._take(measured, self._clock.monotonic() - before)
+            if self.result.verdict or self._around.over():
+                return self.result
+            self._wait(pause)
+            if self._terms.interval is None:
+                pause = min(pause * 1.5, _LONGEST_PAUSE)
+
+    def _take(self, measured: Measurement, seconds: float) -> None:
+        """Count a measurement in. Once users are there, a network between us and them is not the application's."""
+        unheard = not measured.reached and self._check.moment != "before"
+        value = self._check.no_data if unheard else measured.verdict
+        measured = replace(measured, verdict=value, at=self._around.now(), seconds=seconds)
+        self._found.append(value)
+        come = verdict(self._found, self._terms)
+        if come is None and self._left() == 0.0:
+            come = closing(self._found, self._terms)
+        self._report(
+            verdict=come,
+            wanted=measured.wanted,
+            got=measured.got,
+            attempts=len(self._found),
+            reached=(self.result.reached and self.result.attempts > 0) or measured.reached,
+            failures=self._found.count("fail"),
+            live="",
+            left=None,
+            due=None,
+            output=measured.output,
+            measurements=(*self.result.measurements, measured)[-_KEPT:],
         )
-        left = check.within - seconds
-        if not verdict.passed and left <= 0:
-            result = replace(result, passed=False)
-        around.report(place, result)
-        if result.passed is not None or around.over():
-            return result
-        around.clock.sleep(min(pause, left))
-        pause = min(pause * 1.5, _LONGEST_PAUSE)
+
+    def _left(self) -> float | None:
+        """Return the seconds until its time is over, None when it has no end."""
+        if self._terms.within is None:
+            return None
+        return max(self._terms.within - (self._clock.monotonic() - self._began), 0.0)
+
+    def _tell(self, live: str, left: float) -> None:
+        self._report(live=live, left=left, due=None)
+
+    def _wait(self, pause: float) -> None:
+        """Wait for the next measurement, but not beyond the end, and say how long it still is."""
+        end = self._left()
+        until = self._clock.monotonic() + (pause if end is None else min(pause, end))
+        while (due := until - self._clock.monotonic()) > 0 and not self._around.over():
+            self._report(left=self._left(), due=due)
+            self._clock.sleep(min(due, _GLANCE))
+
+    def _report(self, **known: Any) -> None:
+        seconds = self._clock.monotonic() - self._began
+        self.result = replace(self.result, seconds=seconds, **known)
+        self._around.report(self._place, self.result)
+
+
+def _broken(result: CheckResult, check: Check, error: Exception) -> CheckResult:
+    """A check that breaks has not passed, whatever broke it; but it takes nothing from users that they have."""
+    value: Verdict = "fail" if check.moment == "before" else "inconclusive"
+    got = f"the check broke: {type(error).__name__}: {error}"
+    return replace(result, verdict=value, wanted="", got=got, attempts=result.attempts + 1)
 
 
 @dataclass
 class Asking:
-    """All checks side by side, in threads that do not keep the program from ending."""
+    """Many checks, in threads that do not keep the program from ending.
 
-    checks: tuple[Check, ...]
+    Requests go side by side. What measures time would measure the others as well, so it comes after them, one at a
+    time, and not at all once a check that counts has failed. `together` has each go its own way instead.
+    """
+
+    checks: Sequence[Placed]
     around: Round
+    together: bool = False
     _threads: list[threading.Thread] = field(default_factory=list)
+    _failed: str = ""  # the first check that counts and has failed
+    _concluded: int = 0
+    started: bool = False
 
     def start(self) -> None:
         """Start asking."""
-        queue = list(enumerate(self.checks))[::-1]
-        for number in range(min(_SIDE_BY_SIDE, len(queue))):
-            thread = threading.Thread(target=self._work, args=(queue,), name=f"check-{number}", daemon=True)
-            self._threads.append(thread)
-            thread.start()
+        self.started = True
+        if self.together:
+            for placed in self.checks:
+                self._start(self._one, placed)
+            return
+        self._start(self._in_order)
 
-    def _work(self, queue: list[tuple[int, Check]]) -> None:
+    def _start(self, work: Callable[..., None], *args: object) -> threading.Thread:
+        name = f"check-{len(self._threads)}"
+        thread = threading.Thread(target=work, args=args, name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+        return thread
+
+    def _in_order(self) -> None:
+        requests = [placed for placed in self.checks if placed[1].kind == "get"][::-1]
+        workers = min(_SIDE_BY_SIDE, len(requests))
+        for thread in [self._start(self._work, requests) for _ in range(workers)]:
+            thread.join()
+        for placed in (placed for placed in self.checks if placed[1].kind != "get"):
+            if self.around.over():
+                return
+            if self._failed:
+                self._leave_out(*placed)
+            else:
+                self._one(placed)
+
+    def _work(self, queue: list[Placed]) -> None:
         while not self.around.over():
             try:
-                place, check = queue.pop()
+                placed = queue.pop()
             except IndexError:
                 return
-            self._one(place, check)
+            self._one(placed)
 
-    def _one(self, place: int, check: Check) -> None:
+    def _one(self, placed: Placed) -> None:
+        place, check = placed
+        pursuit = Pursuit(check, place, self.around)
         try:
-            ask_until_passed(check, place, self.around)
-        except Exception as error:  # a check that breaks has not passed, whatever broke it
-            broken = replace(
-                pending(check, self.around.base_url),
-                passed=False,
-                got=f"the check broke: {type(error).__name__}: {error}",
-                attempts=1,
-            )
-            self.around.report(place, broken)
+            result = pursuit.run()
+        except Exception as error:
+            result = _broken(pursuit.result, check, error)
+            self.around.report(place, result)
+        self._concluded += result.verdict is not None
+        if result.verdict == "fail" and not result.observed:
+            self._failed = self._failed or result.name
+
+    def _leave_out(self, place: int, check: Check) -> None:
+        result = replace(pending(check, self.around.scene), got=f"not run: {self._failed} had failed")
+        self.around.report(place, result)
+        self._concluded += 1
+
+    @property
+    def complete(self) -> bool:
+        """Tell whether all that were to be asked have a verdict."""
+        return self._concluded == len(self.checks)
 
     @property
     def done(self) -> bool:
         """Tell whether no check is asking any more."""
-        return not any(thread.is_alive() for thread in self._threads)
+        return not any(thread.is_alive() for thread in tuple(self._threads))

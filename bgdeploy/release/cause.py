@@ -7,7 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from bgdeploy.names import Names
-from bgdeploy.release.changes import alarm_verdict
+from bgdeploy.release.changes import alarm_verdict, found_text, tries_text
 from bgdeploy.release.phase import HELD, failed_event, new_version
 from bgdeploy.release.snapshot import Snapshot
 
@@ -21,6 +21,8 @@ class Kind(str, Enum):
     LIVE = "live"
     UNVERIFIED = "unverified"  # CodeDeploy says it succeeded, what is really live says otherwise
     CHECK_FAILED = "check failed"
+    CHECK_INCONCLUSIVE = "check inconclusive"
+    CHECK_FAILED_AFTER = "check failed after the shift"
     CHECKS_UNREACHABLE = "checks unreachable"
     HOOK_FAILED = "hook failed"
     HOOK_SILENT = "hook silent"
@@ -37,6 +39,7 @@ class Kind(str, Enum):
 
 
 Cause = tuple[Kind, tuple[str, ...]]
+_LINES = 5  # of a failed command's output, on a card
 
 
 def cause(snapshot: Snapshot, checks: ChecksState | None) -> Cause:
@@ -49,6 +52,8 @@ def cause(snapshot: Snapshot, checks: ChecksState | None) -> Cause:
     if "waiting for a notification to continue" in deployment.error_message:
         return Kind.APPROVAL_EXPIRED, said
     if deployment.error_code == "MANUAL_STOP":
+        if checks and checks.after and (why := failures(checks.after)):
+            return Kind.CHECK_FAILED_AFTER, why
         who = "CloudTrail's StopDeployment event says who stopped it"
         return Kind.STOPPED, (*said, who, *_trouble(snapshot))
     if "waiting for a status callback" in deployment.error_message:
@@ -65,20 +70,36 @@ def cause(snapshot: Snapshot, checks: ChecksState | None) -> Cause:
 def _held(snapshot: Snapshot, checks: ChecksState | None, said: tuple[str, ...]) -> Cause:
     """The deployment failed while the hook held it: whose answer was that?"""
     stage = checks.stage if checks else "idle"
-    if checks and stage == "failed":
-        return Kind.CHECK_FAILED, tuple(check_failure(r) for r in checks.results if r.passed is False) or said
     if checks and stage == "unreachable":
         return Kind.CHECKS_UNREACHABLE, _unreachable(snapshot, checks)
+    if checks and stage in {"inconclusive", "declined"}:
+        nobody = "nobody was there to decide" if stage == "inconclusive" else "somebody decided against it"
+        why = (*(check_failure(result) for result in checks.results if result.decisive), nobody)
+        return Kind.CHECK_INCONCLUSIVE, why
+    if checks and (why := failures(checks)):
+        return Kind.CHECK_FAILED, why
     owner = checks.owner if checks and stage == "elsewhere" else ""
     whose = (f"the checks were run by {owner}: its output says which failed",) if owner else ()
     return Kind.HOOK_FAILED, (*said, *_event_message(snapshot), *whose, _hook_log(snapshot))
 
 
+def failures(checks: ChecksState) -> tuple[str, ...]:
+    """Return what of the checks has failed, in sentences, whoever ran them."""
+    if checks.stage not in {"failed", "late"}:
+        return checks.why
+    failed = [result for result in checks.results if result.verdict == "fail" and not result.observed]
+    return tuple(line for result in failed for line in (check_failure(result), *_tail(result)))
+
+
 def check_failure(result: CheckResult) -> str:
-    """Return a failed check as a sentence: which, what it wanted, what it got."""
-    tries = "1 attempt" if result.attempts == 1 else f"{result.attempts} attempts"
-    asked = f"{result.request}, {tries} in {result.seconds:.0f} s"
-    return f'check "{result.name}" wanted {result.wanted}, got {result.got} ({asked})'
+    """Return a check that has not passed as a sentence: which, what it wanted, what it got."""
+    verdict = "inconclusive: " if result.verdict == "inconclusive" else ""
+    return f'check "{result.name}": {verdict}{found_text(result)} ({result.request}, {tries_text(result)})'
+
+
+def _tail(result: CheckResult) -> tuple[str, ...]:
+    """Return the last lines that a command has said; the very last one is told already."""
+    return result.output[-_LINES - 1 : -1]
 
 
 def _unreachable(snapshot: Snapshot, checks: ChecksState) -> tuple[str, ...]:
@@ -127,16 +148,16 @@ def _hook_log(snapshot: Snapshot) -> str:
 def next_steps(snapshot: Snapshot, kind: Kind) -> tuple[str, ...]:
     version = new_version(snapshot) or "VERSION"
     again = f"bgdeploy release {version}"
+    application = "or mend the application, and release it as another version"
     return {
         Kind.CHECKS_UNREACHABLE: (
             "add this machine's address to load_balancer.test.allow in config/base.yaml",
             "bgdeploy provision",
             again,
         ),
-        Kind.CHECK_FAILED: (
-            f"mend the check, then {again}",
-            "or mend the application, and release it as another version",
-        ),
+        Kind.CHECK_FAILED: (f"mend the check, then {again}", application),
+        Kind.CHECK_FAILED_AFTER: (f"mend the check, then {again}", application),
+        Kind.CHECK_INCONCLUSIVE: (again, "on a terminal it asks what inconclusive checks are worth"),
         Kind.ALARM: ("bgdeploy status", f"when the alarm is OK again: {again}"),
         Kind.INSTALL_FAILED: (f"aws logs tail {snapshot.target.log_group}", again),
         Kind.HOOK_FAILED: (f"aws logs tail {Names(snapshot.target.group).hook_log_group}", again),

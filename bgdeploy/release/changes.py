@@ -189,45 +189,88 @@ def _rollback(before: Snapshot | None, after: Snapshot) -> Iterator[Change]:
         yield Change("rollback", new.id, f"{new.status}{why}", done, new.status == "Succeeded")
 
 
-def check_changes(before: ChecksState | None, after: ChecksState | None, at: datetime) -> tuple[Change, ...]:
-    """Return what happened to the checks between two of their states."""
+def check_changes(
+    before: ChecksState | None, after: ChecksState | None, at: datetime, *, shifted: bool = False
+) -> tuple[Change, ...]:
+    """Return what happened to the checks between two of their states, and to those from the shift on."""
     if after is None or after == before:
         return ()
-    known = {result.name: result.passed for result in before.results} if before else {}
+    known = {result.name: result.verdict for result in before.results} if before else {}
     found = [
         Change("check", result.name, check_text(result), at, result.passed)
         for result in after.results
-        if result.passed is not None and known.get(result.name) is not result.passed
+        if result.verdict is not None and known.get(result.name) is not result.verdict
     ]
     if before is None or before.stage != after.stage:
-        found.append(
-            Change("check", "checks", checks_text(after), at, _STAGES.get(after.stage, ("", None))[1])
-        )
-    return tuple(change for change in found if change.text)
+        subject = "checks after the shift" if shifted else "checks"
+        text, good = checks_text(after, shifted=shifted), _STAGES[after.stage][1]
+        found.append(Change("check", subject, text, at, good))
+    later = check_changes(before.after if before else None, after.after, at, shifted=True)
+    return (*(change for change in found if change.text), *later)
 
 
 def check_text(result: CheckResult) -> str:
-    """Return one check's verdict: what it wanted, what it got, after how many attempts."""
-    tried = "1 attempt" if result.attempts == 1 else f"{result.attempts} attempts"
-    if result.passed:
-        return f"passed: {result.got} ({result.request}, {tried}, {result.seconds:.1f} s)"
-    return f"wanted {result.wanted}, got {result.got} ({result.request}, {tried}, {result.seconds:.1f} s)"
+    """Return what one check has found so far: what it wanted, what it got, after how many attempts."""
+    if result.verdict is None:
+        return _open_text(result)
+    verdict = {"pass": "passed: ", "inconclusive": "inconclusive: "}.get(result.verdict, "")
+    observed = "observed, " if result.observed else ""
+    return f"{observed}{verdict}{found_text(result)} ({result.request}, {tries_text(result)})"
+
+
+def found_text(result: CheckResult) -> str:
+    """Return what the newest measurement found."""
+    return f"wanted {result.wanted}, got {result.got}" if result.wanted and not result.passed else result.got
+
+
+def tries_text(result: CheckResult) -> str:
+    """Return how often a check has measured, and for how long."""
+    word = "attempt" if result.kind == "get" and result.count is None else "measurement"
+    of = f"/{result.count}" if result.count and result.count > 1 else ""
+    plural = "s" if of or result.attempts != 1 else ""
+    failed = f", {result.failures} failed" if 0 < result.failures < result.attempts else ""
+    return f"{result.attempts}{of} {word}{plural}{failed}, {result.seconds:.1f} s"
+
+
+def _open_text(result: CheckResult) -> str:
+    """Return how far a check is that has no verdict yet, and how long it may still take."""
+    parts = [result.live or (found_text(result) if result.got else result.request)]
+    if result.attempts:
+        parts.append(tries_text(result))
+    if result.left is not None:
+        parts.append(f"{length(result.left)} left")
+    elif result.due is not None:
+        parts.append(f"next in {length(result.due)}")
+    return "; ".join(parts)
 
 
 _STAGES: dict[str, tuple[str, bool | None]] = {
+    "idle": ("", None),
     "waiting": ("waiting for the hook", None),
     "running": ("running on the test listener", None),
     "passed": ("all passed", True),
     "failed": ("not all passed", False),
     "unreachable": ("could not reach the test listener", False),
+    "inconclusive": ("inconclusive", False),
+    "asking": ("inconclusive: `bgdeploy promote` or `bgdeploy stop` decides", None),
+    "accepted": ("inconclusive, and accepted", True),
+    "declined": ("inconclusive, and declined", False),
     "observed": ("observed only: the release goes on whatever they found", None),
     "skipped": ("not run, as asked", None),
+    "elsewhere": ("", None),
     "lapsed": ("nobody answered the hook in time", False),
+    "late": ("failed when the deployment was over already", False),
+}
+_SHIFTED = {
+    "running": "running on the production listener",
+    "failed": "failed: production goes back to blue",
+    "inconclusive": "nothing failed, but not all could be measured",
 }
 
 
-def checks_text(state: ChecksState) -> str:
+def checks_text(state: ChecksState, *, shifted: bool = False) -> str:
     """Return the stage of the checks in words, "" when there is nothing to say."""
     if state.stage == "elsewhere":
         return f"run by {state.owner}" if state.owner else "run by somebody else"
-    return _STAGES.get(state.stage, ("", None))[0]
+    text = _STAGES[state.stage][0]
+    return _SHIFTED.get(state.stage, text) if shifted else text

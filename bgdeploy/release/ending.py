@@ -8,7 +8,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from bgdeploy.errors import Exit
-from bgdeploy.release.cause import Kind, cause, next_steps
+from bgdeploy.release.cause import Kind, cause, failures, next_steps
+from bgdeploy.release.changes import checks_text
 from bgdeploy.release.phase import (
     Phase,
     failed_event,
@@ -81,7 +82,7 @@ def ending(
 ) -> Ending:
     """Return how a settled deployment ended: exit 0, 4 or 5, by what is really live."""
     if phase(snapshot) in {Phase.FINISHED, Phase.SHIFTED}:
-        return _success(snapshot, page)
+        return _success(snapshot, checks.after if checks else None, page)
     return _failure(snapshot, checks, page)
 
 
@@ -117,7 +118,7 @@ def _left(snapshot: Snapshot | None, deployment_id: str, kind: Kind, status: Exi
 # Success
 
 
-def _success(snapshot: Snapshot, page: Page | None) -> Ending:
+def _success(snapshot: Snapshot, later: ChecksState | None, page: Page | None) -> Ending:
     version = new_version(snapshot) or "the new version"
     problems = problems_with(snapshot, "green", page)
     took = length(_seconds(snapshot))
@@ -133,13 +134,27 @@ def _success(snapshot: Snapshot, page: Page | None) -> Ending:
         steps = ("bgdeploy status",)
         wrong = _ending(snapshot, Kind.UNVERIFIED, Exit.NEEDS_A_PERSON, headline, problems, steps)
         return replace(wrong, verified=False)
+    if later and later.stage in {"failed", "late"} and phase(snapshot) is Phase.FINISHED:
+        headline = f"{version} is live, and a check failed when it was too late to go back"
+        steps = (f"bgdeploy release {old_version(snapshot) or 'VERSION'}",)
+        return _ending(
+            snapshot, Kind.CHECK_FAILED_AFTER, Exit.NEEDS_A_PERSON, headline, failures(later), steps
+        )
     headline = f"{version} is live and verified after {took}"
     waiting = wait(snapshot)
     if waiting is None:
-        return _ending(snapshot, Kind.LIVE, Exit.DONE, headline, _answered(page))
+        return _ending(snapshot, Kind.LIVE, Exit.DONE, headline, (*_checked(later), *_answered(page)))
     kept = f"blue {old_version(snapshot)} is kept until {waiting.until:%H:%M:%SZ}: until then a rollback is instant"
     following = (f"bgdeploy watch {snapshot.deployment.id}", "bgdeploy stop", "bgdeploy promote")
     return _ending(snapshot, Kind.LIVE, Exit.DONE, headline, (kept, *_answered(page)), following)
+
+
+def _checked(later: ChecksState | None) -> tuple[str, ...]:
+    """Say what the checks after the shift came to."""
+    if later is None or later.stage not in {"passed", "inconclusive"}:
+        return ()
+    measured = sum(result.attempts for result in later.results)
+    return (f"checks after the shift: {checks_text(later, shifted=True)} ({measured} measurements)",)
 
 
 def _answered(page: Page | None) -> tuple[str, ...]:
@@ -191,6 +206,8 @@ def _verb(kind: Kind) -> str:
     return {
         Kind.STOPPED: "was stopped",
         Kind.ALARM: "was stopped by an alarm",
+        Kind.CHECK_FAILED_AFTER: "failed a check after the shift",
+        Kind.CHECK_INCONCLUSIVE: "could not be judged",
         Kind.CHECKS_UNREACHABLE: "could not be checked",
         Kind.HOOK_SILENT: "was never answered for",
         Kind.APPROVAL_EXPIRED: "was never promoted",

@@ -1,7 +1,9 @@
 """The hook's side of a release: what the waiting function says, who may answer for it, and the answer.
 
 Both meet in the stack's bucket. The function writes `hooks/<deployment>.json`; whoever wants to run the checks writes
-`hooks/<deployment>.claim.json` beside it, and S3's conditional writes see to it that only one of several does.
+`hooks/<deployment>.claim.json` beside it, and S3's conditional writes see to it that only one of several does. The
+checks that go on after the shift have a claim of their own. What somebody decides about inconclusive checks is in
+`hooks/<deployment>.decision.json`.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from typing import Any, Literal
 
 from bgdeploy.aws import Aws, absent, error_code
 from bgdeploy.clock import Clock
-from bgdeploy.release.claimant import Claimant, dead
+from bgdeploy.release.claimant import Claimant, dead, who
 
 Verdict = Literal["Succeeded", "Failed"]
 
@@ -66,6 +68,8 @@ class Claim:
     beat: int = 0
     answer: str | None = None
     abandoned: bool = False  # given up by who held it: it is anybody's
+    asking: bool = False  # the checks were inconclusive, and somebody is to decide
+    why: tuple[str, ...] = ()  # what has failed, in sentences
     etag: str = ""
 
     @property
@@ -81,10 +85,11 @@ class Claims:
     bucket: str
     deployment: str
     me: Claimant = field(default_factory=Claimant.me)
+    after: bool = False  # the claim on the checks after the shift
 
     @property
     def key(self) -> str:
-        return f"hooks/{self.deployment}.claim.json"
+        return f"hooks/{self.deployment}{'.after' if self.after else ''}.claim.json"
 
     def read(self) -> Claim | None:
         """Return the claim as it is, None when there is none."""
@@ -99,7 +104,15 @@ class Claims:
             told.get("started", ""),
             told.get("token", ""),
         )
-        return Claim(by, int(told["beat"]), told.get("answer"), bool(told.get("abandoned")), etag)
+        return Claim(
+            by,
+            int(told["beat"]),
+            told.get("answer"),
+            bool(told.get("abandoned")),
+            bool(told.get("asking")),
+            tuple(told.get("why", ())),
+            etag,
+        )
 
     def take(self, seen: Claim | None) -> Claim | None:
         """Make the claim ours, which was `seen` last; None when somebody else was faster."""
@@ -111,9 +124,14 @@ class Claims:
         """Say that we are still at it; None when the claim is not ours any more."""
         return self._write(replace(mine, beat=mine.beat + 1), {"IfMatch": mine.etag})
 
-    def close(self, mine: Claim, verdict: Verdict) -> Claim | None:
-        """Say that the hook has been answered."""
-        return self._write(replace(mine, beat=mine.beat + 1, answer=verdict), {"IfMatch": mine.etag})
+    def ask(self, mine: Claim) -> Claim | None:
+        """Say that somebody is to decide; None when the claim is not ours any more."""
+        return self._write(replace(mine, beat=mine.beat + 1, asking=True), {"IfMatch": mine.etag})
+
+    def close(self, mine: Claim, verdict: Verdict, why: tuple[str, ...] = ()) -> Claim | None:
+        """Say that the checks are over, how, and what has failed."""
+        closed = replace(mine, beat=mine.beat + 1, answer=verdict, asking=False, why=why)
+        return self._write(closed, {"IfMatch": mine.etag})
 
     def abandon(self, mine: Claim) -> Claim | None:
         """Give the claim up, so that another may take it at once."""
@@ -150,6 +168,7 @@ class Lapse:
 
     me: Claimant
     clock: Clock
+    seconds: float = LAPSE
     _etag: str = ""
     _since: float = 0.0
 
@@ -159,7 +178,36 @@ class Lapse:
             self._etag, self._since = claim.etag, self.clock.monotonic()
         if claim.abandoned or dead(claim.by, self.me):
             return True
-        return self.clock.monotonic() - self._since >= LAPSE
+        return self.clock.monotonic() - self._since >= self.seconds
+
+
+Decision = Literal["pass", "fail"]
+
+
+def accept(aws: Aws, bucket: str, deployment: str) -> str:
+    """Decide that inconclusive checks are as good as passed, and return in words what happens now.
+
+    Returns "" when nobody is asking about this deployment.
+    """
+    claim = Claims(aws, bucket, deployment).read()
+    if claim is None or not claim.asking or claim.answer:
+        return ""
+    aws.client("s3").put_object(
+        Bucket=bucket,
+        Key=_decision(deployment),
+        Body=json.dumps({"schema": 1, "decision": "pass", "by": who()}).encode(),
+        ContentType="application/json",
+    )
+    return f"its checks were inconclusive, and count as passed now; {claim.owner} answers the hook"
+
+
+def accepted(aws: Aws, bucket: str, deployment: str) -> bool:
+    """Tell whether somebody has decided that inconclusive checks are as good as passed."""
+    return _read(aws, bucket, _decision(deployment)) is not None
+
+
+def _decision(deployment: str) -> str:
+    return f"hooks/{deployment}.decision.json"
 
 
 def _read(aws: Aws, bucket: str, key: str) -> tuple[dict[str, Any], str] | None:

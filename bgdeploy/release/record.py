@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from bgdeploy.aws import Aws, absent
-from bgdeploy.config import Check
+from bgdeploy.checktypes import Check
 from bgdeploy.quantities import QUANTITIES
 from bgdeploy.release.checks import Mode
 

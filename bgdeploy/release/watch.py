@@ -169,13 +169,18 @@ class _Watch:
 
     def _ending(self, snapshot: Snapshot) -> Ending | None:
         """Return the ending once nothing more will come, after a fresh look at what is really live."""
-        if not settled(snapshot, self._until, overdue=self._overdue(snapshot)):
+        if not settled(snapshot, self._until, overdue=self._overdue(snapshot)) or self._taking_back(snapshot):
             return None
         self.snapshot = fresh = self._reader.read(self.deployment_id, fresh=True)
         self._round(changes(snapshot, fresh))
         ended = ending(fresh, self._checks, page=self._reader.page())
         self._looks += 1
         return ended if ended.verified or self._looks >= _SECOND_LOOKS else None
+
+    def _taking_back(self, snapshot: Snapshot) -> bool:
+        """Tell whether a check after the shift has failed, and CodeDeploy has not yet said that it stops."""
+        later = self._checks.after if self._checks else None
+        return later is not None and later.stage == "failed" and phase(snapshot) is Phase.SHIFTED
 
     def _overdue(self, snapshot: Snapshot) -> bool:
         """Tell whether a rollback that should come has been waited for long enough."""

@@ -29,6 +29,7 @@ from bgdeploy.views.theme import UNICODE, Glyphs, fit, folded, plain
 
 if TYPE_CHECKING:
     from bgdeploy.release.changes import Frame
+    from bgdeploy.release.checks import CheckResult
     from bgdeploy.release.ending import Ending
     from bgdeploy.release.snapshot import Event, Listener
 
@@ -160,12 +161,27 @@ def _tasks(frame: Frame) -> Iterator[Text]:
 
 
 def _events(frame: Frame, signs: Glyphs, room: int) -> Iterator[Text]:
-    checks = len(frame.checks.results) if frame.checks else 0
-    events = _fitting(frame.snapshot.events, room - min(checks, _FEW_CHECKS))
+    """The events, the checks below the one that waits for them, and below all those that go on after the shift."""
+    later = list(_later(frame, signs)) if frame.checks and frame.checks.after else []
+    # Once there are later ones, those before the shift have all passed, and their event says so.
+    results = frame.checks.results if frame.checks and not later else ()
+    room -= len(later)
+    events = _fitting(frame.snapshot.events, room - min(len(results), _FEW_CHECKS))
     for event in events:
         yield _event(event, frame, signs)
         if event.name == HELD:
-            yield from _checks(frame, signs, room - len(events))
+            yield from _checks(results, signs, room - len(events))
+    yield from later
+
+
+def _later(frame: Frame, signs: Glyphs) -> Iterator[Text]:
+    after = frame.checks.after if frame.checks else None
+    if after is None:
+        return
+    good = {"passed": True, "failed": False, "late": False}.get(after.stage)
+    line = Text(" ").append_text(signs.mark(good, running=after.stage == "running"))
+    yield line.append(f" checks after the shift: {checks_text(after, shifted=True)}")
+    yield from _checks(after.results, signs, _FEW_CHECKS)
 
 
 def _fitting(events: Sequence[Event], room: int) -> list[Event]:
@@ -196,19 +212,24 @@ def _event(event: Event, frame: Frame, signs: Glyphs) -> Text:
     return line
 
 
-def _checks(frame: Frame, signs: Glyphs, room: int) -> Iterator[Text]:
+def _checks(found: Sequence[CheckResult], signs: Glyphs, room: int) -> Iterator[Text]:
     """Those that failed first: they are what somebody looks for when there is no room for all."""
-    results = sorted(frame.checks.results if frame.checks else (), key=lambda r: r.passed is not False)
+    results = sorted(found, key=lambda r: (r.passed is not False, r.verdict != "inconclusive"))
     fitting = results if len(results) <= room else results[: max(room - 1, 0)]
     for result in fitting:
-        line = Text("     ").append_text(signs.mark(result.passed, running=True))
-        told = check_text(result) if result.attempts else result.request
-        line.append(f" {result.name}  {told}")
-        yield line
+        line = Text("     ").append_text(_check_mark(result, signs))
+        yield line.append(f" {result.name}  {check_text(result)}")
     if len(fitting) < len(results) and room > 0:
         left = results[len(fitting) :]
         passed = sum(result.passed is True for result in left)
         yield Text(f"       and {len(left)} more checks, {passed} passed", "faint")
+
+
+def _check_mark(result: CheckResult, signs: Glyphs) -> Text:
+    if result.verdict == "inconclusive":
+        return Text(signs.warn, "warn")
+    left_out = bool(result.got) and not result.attempts
+    return signs.mark(result.passed, running=not left_out)
 
 
 def _rollback(frame: Frame, signs: Glyphs) -> Iterator[Text]:

@@ -39,9 +39,9 @@ def _result(
     return CheckResult(
         name=name,
         request=f"GET http://shop.example:8080/{name}",
-        passed=passed,
+        verdict=None if passed is None else "pass" if passed else "fail",
         wanted=wanted,
-        got=got,
+        got="" if passed is None else got,
         attempts=0 if passed is None else 3,
         seconds=0.0 if passed is None else 4.2,
     )

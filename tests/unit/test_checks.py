@@ -10,8 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bgdeploy.config import Check
-from bgdeploy.release.checks import Answer, CheckResult, at, excerpt, fill, judge, outcome, same
+from bgdeploy.checktypes import Check, RawMetric
+from bgdeploy.quantities import Limit
+from bgdeploy.release.checks import CheckResult, fill, outcome
+from bgdeploy.release.expectations import Answer, at, excerpt, judge, same
+from bgdeploy.release.tally import Verdict
 
 PAGE = "<html>\n  <body>\n    <h1>Good morning from v2</h1>\n  </body>\n</html>\n"
 
@@ -161,21 +164,43 @@ def test_true_is_not_one_but_one_is_one_point_nought() -> None:
     assert same(1, 1.0)
 
 
-def _result(passed: bool, *, reached: bool = True) -> CheckResult:
-    return CheckResult("page", "GET /", passed, "", "", 1, 1.0, reached)
+def _result(verdict: Verdict, *, reached: bool = True, observed: bool = False) -> CheckResult:
+    return CheckResult("page", "GET /", verdict, "", "", 1, 1.0, reached, observed=observed)
 
 
 @pytest.mark.parametrize(
     ("results", "expected"),
     [
         ((), "passed"),
-        ((_result(True),), "passed"),
-        ((_result(True), _result(False)), "failed"),
-        ((_result(False, reached=False), _result(False, reached=False)), "unreachable"),
-        ((_result(False), _result(False, reached=False)), "failed"),
+        ((_result("pass"),), "passed"),
+        ((_result("pass"), _result("fail")), "failed"),
+        ((_result("fail", reached=False), _result("fail", reached=False)), "unreachable"),
+        ((_result("fail"), _result("fail", reached=False)), "failed"),
+        ((_result("pass"), _result("inconclusive")), "inconclusive"),
+        ((_result("fail"), _result("inconclusive")), "failed"),
+        ((_result("pass"), _result("fail", observed=True)), "passed"),
+        ((_result("inconclusive", observed=True),), "passed"),
     ],
 )
-def test_one_check_that_was_let_in_makes_a_failure_the_applications(
-    results: tuple[CheckResult, ...], expected: str
-) -> None:
+def test_what_all_checks_that_decide_come_to(results: tuple[CheckResult, ...], expected: str) -> None:
+    """One that was let in makes a failure the application's; those that are observed only say nothing."""
     assert outcome(results) == expected
+
+
+def test_an_answer_that_takes_longer_than_it_may_is_told_with_both_times() -> None:
+    verdict = judge(_check(below=Limit.parse("200ms")), Answer(200, seconds=0.2124))
+    assert (verdict.wanted, verdict.got) == ("an answer within 200 ms", "212 ms > 200 ms")
+    assert verdict.values == {"latency": 0.2124}
+
+
+def test_an_answer_that_is_fast_enough_is_told_with_both_times_too() -> None:
+    verdict = judge(_check(below=Limit.parse("200ms")), Answer(200, seconds=0.031))
+    assert (verdict.passed, verdict.got) == (True, "status 200, 31 ms <= 200 ms")
+
+
+def test_the_version_is_filled_into_commands_and_dimensions() -> None:
+    metric = RawMetric(name="Orders", dimensions={"Version": "{version}"})
+    filled = fill(Check(name="orders", metric=metric), "v2").metric
+    assert isinstance(filled, RawMetric)
+    assert filled.dimensions == {"Version": "v2"}
+    assert fill(Check(name="k6", command="k6 run --tag v={version}"), "v2").command == "k6 run --tag v=v2"

@@ -21,7 +21,7 @@ NO_CALLBACK = (
 FAILED_CHECK = CheckResult(
     name="home page",
     request="GET http://shop.example:8080/",
-    passed=False,
+    verdict="fail",
     wanted='body contains "Hello from v2"',
     got='"Hello from v1"',
     attempts=6,
@@ -80,7 +80,7 @@ def test_an_old_release_that_a_later_one_replaced_did_succeed() -> None:
 
 
 def test_a_failed_check_is_named_with_what_it_wanted_and_got() -> None:
-    passed = replace(FAILED_CHECK, name="fine", passed=True)
+    passed = replace(FAILED_CHECK, name="fine", verdict="pass")
     ended = ending(
         _held(), ChecksState(stage="failed", owner="me", results=(passed, FAILED_CHECK)), page=PAGE
     )
@@ -89,8 +89,8 @@ def test_a_failed_check_is_named_with_what_it_wanted_and_got() -> None:
         ended.headline == "rolled back: v2 failed at AfterAllowTestTraffic after 2m15s; production is on v1"
     )
     assert ended.why == (
-        'check "home page" wanted body contains "Hello from v2", got "Hello from v1" '
-        "(GET http://shop.example:8080/, 6 attempts in 30 s)",
+        'check "home page": wanted body contains "Hello from v2", got "Hello from v1" '
+        "(GET http://shop.example:8080/, 6 attempts, 30.2 s)",
     )
     assert ended.rollback == d.ROLLBACK_ID
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bgdeploy.checktypes import RawMetric
 from bgdeploy.config import Config, Duration
 from bgdeploy.errors import UsageError
 from bgdeploy.project import ConfigError, load
@@ -142,6 +143,38 @@ def test_a_variable_may_have_a_default(tmp_path: Path) -> None:
 def test_a_variable_that_is_not_set_is_a_problem_with_its_line(tmp_path: Path) -> None:
     found = problems(tmp_path, "app: shop\nregion: ${env:WHERE}")
     assert found[0].startswith("config/base.yaml:2: region: the environment variable WHERE is not set")
+
+
+def test_a_limit_may_be_a_number_or_text_and_a_metric_a_name_or_a_mapping(tmp_path: Path) -> None:
+    base = """\
+app: shop
+checks:
+  - {name: errors, metric: target_5xx_rate, below: 1%}
+  - {name: orders, metric: {namespace: Shop, name: Orders, statistic: Sum}, above: 5}
+"""
+    errors, orders = config(tmp_path, base).checks
+    assert errors.metric == "target_5xx_rate"
+    assert [str(limit) for limit in (errors.below, orders.above)] == ["1%", "5"]
+    assert isinstance(orders.metric, RawMetric)
+    assert orders.metric.namespace == "Shop"
+
+
+def test_what_is_wrong_with_checks_is_told_key_by_key(tmp_path: Path) -> None:
+    base = """\
+app: shop
+checks:
+  - name: load
+    load: 20 a second
+    p95: soon
+  - name: smoke
+    command: "true"
+    contains: Hello
+"""
+    assert problems(tmp_path, base) == [
+        "config/base.yaml:4: checks[0].load: must be a load such as 20 per second for 30s, not '20 a second'",
+        "config/base.yaml:5: checks[0].p95: must be a limit such as 200ms, 1.5s, 1% or 20, not 'soon'",
+        "config/base.yaml:8: checks[1].contains: means nothing to a command check: it knows command, within",
+    ]
 
 
 def test_approval_none_means_no_wait(tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from bgdeploy.clock import SystemClock
-from bgdeploy.release.asking import Http
-from bgdeploy.release.checks import Answer
+from bgdeploy.release.expectations import Answer
+from bgdeploy.release.http import Http
 from bgdeploy.release.reach import BY_NAME
 from bgdeploy.release.reader import request
 from bgdeploy.release.samples import Samples

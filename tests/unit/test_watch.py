@@ -212,7 +212,7 @@ class Attendant:
         self.attended.append(self._clock.monotonic())
         held = snapshot.event("AfterAllowTestTraffic")
         if held and held.status == "InProgress":
-            failed = CheckResult("home", "GET http://t/", False, "status 200", "status 500", 3, 9.0)
+            failed = CheckResult("home", "GET http://t/", "fail", "status 200", "status 500", 3, 9.0)
             self.state = ChecksState(stage="failed", owner="me", results=(failed,))
 
 
