@@ -29,5 +29,5 @@ until_shifted = click.option(
     "--until",
     type=click.Choice(["shifted", "finished"]),
     help="Follow until production is on it, which is the default, or until the old version is removed as well, which "
-    "is when auto scaling has to be given back.",
+    "is when checks go on after the shift, or auto scaling has to be given back.",
 )

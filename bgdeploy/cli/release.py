@@ -65,9 +65,21 @@ def release(
         attendant(invocation, opening.reader, begun.record),
         started=True,
     )
-    ended = following.follow(until or ("finished" if begun.scaling_suspended else "shifted"), opening.left)
+    ended = following.follow(_how_far(invocation, begun, until), opening.left)
     record = begun.record
     return following.result(ended, {"image": record.image, "task_definition": record.task_definition})
+
+
+def _how_far(invocation: Invocation, begun: Started, asked: Until | None) -> Until:
+    """Return how far to follow: as asked, else as far as it takes. Checks after the shift need somebody who follows."""
+    if not begun.record.guarded:
+        return asked or ("finished" if begun.scaling_suspended else "shifted")
+    if asked == "shifted":
+        attach = invocation.spelled(f"`bgdeploy watch {begun.deployment_id}`")
+        invocation.say(f"checks go on after the shift, but only while somebody follows: {attach}")
+        return asked
+    invocation.say("checks go on after the shift, so this follows until the old version is removed")
+    return "finished"
 
 
 class _Opening:

@@ -1,13 +1,13 @@
-"""Attends a deployment: has its checks claimed and run while the hook holds it.
+"""Attends a deployment: has its checks claimed and run while the hook holds it, and again from the shift on.
 
-Whoever follows a deployment shows it every snapshot, from any machine. One attendant of all of them holds the claim;
+Whoever follows a deployment shows it every snapshot, from any machine. One attendant of all of them holds each claim;
 the others watch it, and take over when it lapses.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -15,9 +15,11 @@ from bgdeploy.aws import Aws
 from bgdeploy.release import record as records
 from bgdeploy.release.checks import ChecksState
 from bgdeploy.release.claimant import Claimant
+from bgdeploy.release.guarding import Guarding
 from bgdeploy.release.holding import Doors, Holding
 from bgdeploy.release.hook import Claims, Decision
-from bgdeploy.release.phase import HELD, replaces_placeholder
+from bgdeploy.release.metrics import Metrics
+from bgdeploy.release.phase import HELD, Phase, phase, replaces_placeholder
 from bgdeploy.release.record import Record
 from bgdeploy.release.session import AwsTime, Means, Session
 from bgdeploy.release.snapshot import Snapshot, Target
@@ -40,6 +42,7 @@ class Attendant:
     folder: Path = Path()  # where commands are run
     interactive: bool = False  # somebody is there who can be asked about inconclusive checks
     _holding: Holding | None = None
+    _guarding: Guarding | None = None
     _time: AwsTime = field(init=False)
 
     def __post_init__(self) -> None:
@@ -49,12 +52,17 @@ class Attendant:
     @property
     def state(self) -> ChecksState:
         """How the checks stand."""
-        return self._holding.state if self._holding else ChecksState()
+        before = self._holding.state if self._holding else ChecksState()
+        after = self._guarding.state if self._guarding else ChecksState()
+        return replace(before, after=None if after == ChecksState() else after)
 
     def attend(self, snapshot: Snapshot) -> None:
         """Look at where the deployment is, and begin or end what that asks for. Returns at once."""
         self._time.set(snapshot.at)
         self._holding = self._next(self._holding, snapshot, _held(snapshot), self._hold)
+        self._guarding = self._next(self._guarding, snapshot, _moving(snapshot), self._guard)
+        if self._guarding and phase(snapshot) is Phase.SHIFTED:
+            self._guarding.move()
 
     def _next(
         self, session: S | None, snapshot: Snapshot, wanted: bool, begin: Callable[[Snapshot, Means], S]
@@ -77,9 +85,14 @@ class Attendant:
         doors = Doors(green.rstrip("/"), "" if replaces_placeholder(snapshot) else blue.rstrip("/"))
         return Holding(self._claims(snapshot), means, doors)
 
-    def _claims(self, snapshot: Snapshot) -> Claims:
+    def _guard(self, snapshot: Snapshot, means: Means) -> Guarding:
+        url = snapshot.production.url if snapshot.production else self._url(self.target.production_listener)
+        metrics = Metrics.of_green(self.aws, snapshot)
+        return Guarding(self._claims(snapshot, after=True), means, url.rstrip("/"), metrics)
+
+    def _claims(self, snapshot: Snapshot, *, after: bool = False) -> Claims:
         assert self.me is not None
-        return Claims(self.aws, self.target.bucket, snapshot.deployment.id, self.me)
+        return Claims(self.aws, self.target.bucket, snapshot.deployment.id, self.me, after)
 
     def _url(self, listener: str | None) -> str:
         return self.target.urls.get(listener or "", "")
@@ -91,11 +104,20 @@ class Attendant:
 
     def close(self) -> None:
         """Stop attending. A claim that is still unanswered is given up, so that another may take it at once."""
-        if self._holding:
-            self._holding.close()
+        for session in (self._holding, self._guarding):
+            if session:
+                session.close()
 
 
 def _held(snapshot: Snapshot) -> bool:
     """Tell whether the hook holds the deployment."""
     event = snapshot.event(HELD)
     return event is not None and event.status == "InProgress" and not snapshot.deployment.over
+
+
+def _moving(snapshot: Snapshot) -> bool:
+    """Tell whether users are on green, and blue is there to take them back."""
+    where, green, door = phase(snapshot), snapshot.side("green"), snapshot.production
+    if replaces_placeholder(snapshot) or where not in {Phase.SHIFTING, Phase.SHIFTED}:
+        return False
+    return where is Phase.SHIFTED or bool(green and door and door.weights.get(green.target_group))

@@ -43,6 +43,13 @@ class Record:
         """How the deployment is described; from it, `key_of` finds the record again."""
         return f"bgdeploy release {self.version} [{self.key}] by {self.by}"[:_LONGEST_DESCRIPTION]
 
+    @property
+    def guarded(self) -> bool:
+        """Tell whether checks that count go on after the shift."""
+        return self.mode == "all" and any(
+            check.moment != "before" and check.mode == "enforce" for check in self.checks
+        )
+
 
 @dataclass(frozen=True)
 class Described:
