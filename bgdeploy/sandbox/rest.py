@@ -38,8 +38,8 @@ def operation(
 
     Several may fit: an upload of a part is also an upload to a key. The one that wants most is meant.
     """
-    for route in _routes(service):
-        if route.method == method and route.path.fullmatch(path) and route.fits(query, headers):
+    for route in _routes_of(service, method):
+        if route.fits(query, headers) and route.path.fullmatch(path):
             return route.operation
     return ""
 
@@ -49,6 +49,11 @@ def labels(service: str, name: str, path: str) -> dict[str, str]:
     route = next(each for each in _routes(service) if each.operation == name)
     found = route.path.fullmatch(path)
     return found.groupdict() if found else {}
+
+
+@cache
+def _routes_of(service: str, method: str) -> tuple[_Route, ...]:
+    return tuple(route for route in _routes(service) if route.method == method)
 
 
 @cache
