@@ -27,8 +27,8 @@ class _Route:
     headers: frozenset[str]
 
     def fits(self, query: Mapping[str, str], headers: Mapping[str, str]) -> bool:
-        asked = all(name in query and value in (None, query[name]) for name, value in self.query.items())
-        return asked and self.headers <= headers.keys()
+        there = self.query.keys() <= query.keys() and self.headers <= headers.keys()
+        return there and all(value in (None, query[name]) for name, value in self.query.items())
 
 
 def operation(
