@@ -12,6 +12,8 @@ from bgdeploy.resources.existing import ExistingLoadBalancer
 from bgdeploy.resources.load_balancer import LoadBalancer, TargetGroup, delete_balancer, named, retag, tags_of
 
 Balancer = LoadBalancer | ExistingLoadBalancer
+_REDIRECT = "listener/redirect"  # the addresses of the doors
+_DOORS = {"listener/production", "listener/test", _REDIRECT}
 
 
 @dataclass(frozen=True)
@@ -102,12 +104,12 @@ class Listener(Resource):
     def _make_room(self, aws: Aws, balancer: str) -> None:
         """Remove a redirect of ours from the port that this one moves to; it is forgotten then."""
         for each in listeners(Look(aws), balancer):
-            redirect = aws.owns(each[TAGS]) and each[TAGS].get(ADDRESS_TAG) == Redirect.where
+            redirect = aws.owns(each[TAGS]) and each[TAGS].get(ADDRESS_TAG) == _REDIRECT
             if redirect and each["Port"] == self.port:
                 _delete(aws, each)
 
     def stranger(self, actual: Attrs) -> tuple[str, str]:
-        return _in_the_way(self.balancer, actual)
+        return _in_the_way(self, actual)
 
     @property
     def adoptable(self) -> bool:
@@ -122,16 +124,21 @@ class Listener(Resource):
     def forgotten(self, look: Look, declared: Collection[Resource]) -> list[Remains]:
         """The listeners of ours on the same load balancer that nobody declares, and one's own beside another's."""
         balancer = self.balancer.described(look)
-        addresses = {each.address for each in declared}
+        arn = balancer["LoadBalancerArn"] if balancer else ""
+        there = listeners(look, arn) if arn else []
+        asked = [
+            _door(look, arn, each) for each in declared if isinstance(each, (Listener, Redirect)) and there
+        ]
+        standing = {each["ListenerArn"] for each in asked if each}
         found = [
             Remains(
                 name=f"{self.balancer.name}:{each['Port']}",
-                was=each[TAGS][ADDRESS_TAG],
+                was=each[TAGS].get(ADDRESS_TAG, self.kind),
                 actual=each,
                 remove=_delete,
             )
-            for each in (listeners(look, balancer["LoadBalancerArn"]) if balancer else [])
-            if look.aws.owns(each[TAGS]) and each[TAGS].get(ADDRESS_TAG) not in addresses
+            for each in there
+            if look.aws.owns(each[TAGS]) and each["ListenerArn"] not in standing
         ]
         if isinstance(self.balancer, ExistingLoadBalancer):
             own = named(look, self.balancer.own)
@@ -147,7 +154,6 @@ class Redirect(Resource):
     """The door for plain HTTP beside HTTPS: it sends visitors there, and nothing else."""
 
     kind = "listener"
-    where = "listener/redirect"  # its address
     taken = frozenset({"DuplicateListener"})
     immutable = frozenset({"LoadBalancerArn"})
     label: str = "redirect"
@@ -184,7 +190,7 @@ class Redirect(Resource):
         return changed
 
     def stranger(self, actual: Attrs) -> tuple[str, str]:
-        return _in_the_way(self.balancer, actual)
+        return _in_the_way(self, actual)
 
     @property
     def adoptable(self) -> bool:
@@ -212,18 +218,20 @@ def _door(look: Look, balancer: str, door: Listener | Redirect) -> Attrs | None:
     """Return a listener of a load balancer; in its place, one that is not ours and holds the port that it needs."""
     there = listeners(look, balancer)
     own = next((each for each in there if _is(look, each, door)), None)
-    strange = (each for each in there if each["Port"] == door.port and not look.aws.owns(each[TAGS]))
-    in_the_way = next(strange, None)
-    return own or in_the_way if look.for_removal else in_the_way or own
+    at_port = next((each for each in there if each["Port"] == door.port), None)
+    strange = at_port if at_port and not look.aws.owns(at_port[TAGS]) else None
+    # Whose address somebody has taken or changed is known by its port, unless that is another door of ours.
+    lost = at_port if at_port and not strange and at_port[TAGS].get(ADDRESS_TAG) not in _DOORS else None
+    return own or lost or strange if look.for_removal else strange or own or lost
 
 
 def _is(look: Look, found: Attrs, door: Resource) -> bool:
     return look.aws.owns(found[TAGS]) and found[TAGS].get(ADDRESS_TAG) == door.address
 
 
-def _in_the_way(balancer: Resource, actual: Mapping[str, Any]) -> tuple[str, str]:
+def _in_the_way(door: Listener | Redirect, actual: Mapping[str, Any]) -> tuple[str, str]:
     return (
-        f"the listener on port {actual['Port']} of load balancer {balancer.name!r}",
+        f"{door.kind} {door.name!r} (port {actual['Port']} of load balancer {door.balancer.name!r})",
         "choose another port in load_balancer",
     )
 
