@@ -233,7 +233,7 @@ def test_after_a_release_was_killed_the_next_command_gives_scaling_back(owner: O
 
 
 def test_who_leaves_early_is_told_and_a_watch_gives_scaling_back(owner: Owner) -> None:
-    owner.configure(keep_blue="5m")
+    owner.configure(keep_blue="1h")
     owner.ask("provision")
     done = owner.run("release", "v3", "--until", "shifted")
     assert done.returncode == 0, done.stdout + done.stderr
