@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -48,13 +49,30 @@ def rollback(
         active = reader.active()
         if active and to is None and _stopped(invocation, reader, active):
             return _undo(invocation, reader, active, timeout)
-        now, good = _find(invocation, reader, to, timeout)
-        if good.task_definition == now.task_definition:
-            return Result(
-                {"how": "live", **_who(now, good)}, f"{good.version} is live: there is nowhere to go"
-            )
-        started = _start(invocation, reader, now, good, **how)
-    return _follow(invocation, reader, started, (now, good), until, timeout)
+        way = _find(invocation, reader, to, timeout)
+        if way.over:
+            text = f"{way.good.version} is live: nothing had to be released"
+            return Result({"how": "stopped" if active else "live", **way.as_dict()}, text)
+        started = _start(invocation, reader, way, **how)
+    return _follow(invocation, reader, started, way, until, timeout)
+
+
+@dataclass(frozen=True)
+class _Way:
+    """From what, to what; `over` when that is live by now."""
+
+    left: Live
+    good: Good
+    over: bool
+
+    def as_dict(self) -> dict[str, str]:
+        good = self.good
+        return {
+            "back_from": self.left.version,
+            "back_to": good.version,
+            "image": good.image,
+            "task_definition": good.task_definition,
+        }
 
 
 def _stopped(invocation: Invocation, reader: Reader, active: str) -> bool:
@@ -84,35 +102,33 @@ def _undo(invocation: Invocation, reader: Reader, active: str, timeout: int | No
     return following.result(following.follow("finished", timeout), {"how": "stopped"})
 
 
-def _find(invocation: Invocation, reader: Reader, to: str | None, timeout: int | None) -> tuple[Live, Good]:
-    """Return what is live, and what to go back to. Whatever is active when a version is named is undone first."""
+def _find(invocation: Invocation, reader: Reader, to: str | None, timeout: int | None) -> _Way:
+    """Return from what to what to go back. Whatever is active when a version is named is undone first."""
     from bgdeploy.release import back
     from bgdeploy.release.way import Way, make_way
 
-    clock = reader.aws.clock
-    deadline = None if timeout is None else clock.monotonic() + timeout
     if to is None:
         now = back.live(reader)
-        return now, back.before(reader, now)
-    good = back.named(reader, invocation.settings().names.plain, to)
+        return _Way(now, back.before(reader, now), over=False)
+    left, good = back.leaving(reader), back.named(reader, invocation.settings().names.plain, to)
+    clock = reader.aws.clock
+    deadline = None if timeout is None else clock.monotonic() + timeout
     make_way(reader, None, Way("undo", invocation.say, quietly(invocation), deadline))
-    return back.live(reader), good
+    return _Way(left, good, back.live(reader).task_definition == good.task_definition)
 
 
-def _start(
-    invocation: Invocation, reader: Reader, now: Live, good: Good, *, strategy: str, checks: Mode
-) -> Started:
+def _start(invocation: Invocation, reader: Reader, way: _Way, *, strategy: str, checks: Mode) -> Started:
     from bgdeploy.release import back
     from bgdeploy.stack import task_network
 
-    settings, project = invocation.settings(), invocation.project
+    settings, project, good = invocation.settings(), invocation.project, way.good
     went = f", which went live with deployment {good.deployment}" if good.deployment else ""
-    invocation.say(f"back from {now.version} to {good.version}{went}")
+    invocation.say(f"back from {way.left.version} to {good.version}{went}")
 
     def network() -> Any:
         return task_network(reader.aws, settings, project)
 
-    how = back.How(strategy, checks, network)
+    how = back.How(strategy, checks, network, way.left.deployment)
     return back.start(reader, settings, project, good, how, invocation.say, invocation.interrupts.hold)
 
 
@@ -120,23 +136,14 @@ def _follow(
     invocation: Invocation,
     reader: Reader,
     started: Started,
-    ways: tuple[Live, Good],
+    way: _Way,
     until: Until | None,
     timeout: int | None,
 ) -> Result:
     from bgdeploy.release.back import Approving, returned
 
     approving = Approving(attendant(invocation, reader, started.record), reader)
-    judge = returned(ways[0])
+    judge = returned(way.left.version)
     following = Following(invocation, reader, started.deployment_id, approving, started=True, judge=judge)
     ended = following.follow(until or ("finished" if started.scaling_suspended else "shifted"), timeout)
-    return following.result(ended, {"how": "released", **_who(*ways)})
-
-
-def _who(now: Live, good: Good) -> dict[str, str]:
-    return {
-        "back_from": now.version,
-        "back_to": good.version,
-        "image": good.image,
-        "task_definition": good.task_definition,
-    }
+    return following.result(ended, {"how": "released", **way.as_dict()})

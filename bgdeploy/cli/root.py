@@ -21,6 +21,11 @@ COMMANDS = {
     "status": ("operate:status", "Show what is live, what runs, the alarms, and what is in flight."),
     "promote": ("operate:promote", "End the wait that the deployment is in."),
     "stop": ("operate:stop", "Stop the running deployment and roll it back."),
+    "history": ("past:history", "Show past releases: version, result and why, duration, who and when."),
+    "logs": (
+        "logs:logs",
+        "Show the application's log: both colours by time, each line with time, side and version.",
+    ),
     "rollback": ("back:rollback", "Go back to the version before, whatever phase the release is in."),
     "doctor": ("doctor:doctor", "Look at all that a release depends on; --fix mends what is safe."),
     "appspec": ("operate:appspec", "Print the AppSpec that a release would send."),

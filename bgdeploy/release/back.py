@@ -21,7 +21,7 @@ from bgdeploy.release.checks import ChecksState, Mode, fill
 from bgdeploy.release.claimant import who
 from bgdeploy.release.ending import Ending
 from bgdeploy.release.image import present
-from bgdeploy.release.phase import Phase, phase
+from bgdeploy.release.phase import Phase, new_version, phase
 from bgdeploy.release.reader import Reader
 from bgdeploy.release.record import Record
 from bgdeploy.release.sides import VERSION_TAG
@@ -61,6 +61,7 @@ class How:
     strategy: str
     checks: Mode
     network: Network
+    undoes: str  # the deployment that is gone back from
 
 
 def live(reader: Reader) -> Live:
@@ -71,6 +72,16 @@ def live(reader: Reader) -> Live:
         raise BgdeployError("the service has no PRIMARY task set", "`bgdeploy status` shows what runs")
     arn = primary["taskDefinition"]
     return Live(reader.sides.version(arn), arn, primary.get("externalId") or "")
+
+
+def leaving(reader: Reader) -> Live:
+    """Return what is to be left: what is on its way in, or else what is live."""
+    active = reader.active()
+    snapshot = reader.read(active) if active else None
+    if active is None or snapshot is None or snapshot.deployment.rolls_back:
+        return live(reader)
+    green = snapshot.side("green")
+    return Live(new_version(snapshot), green.task_definition if green else "", active)
 
 
 def before(reader: Reader, now: Live) -> Good:
@@ -130,7 +141,7 @@ def start(
     What it has to answer are the checks with which it went live, where they are known: it may not know what later ones
     ask for. An alarm that is on stops nobody from going back. Raises as `start.start` does.
     """
-    aws, now = reader.aws, live(reader)
+    aws = reader.aws
     strategy = traffic.asked(how.strategy)
     template = "" if good.text else appspec.read(project)
     there = traffic.look_up(aws, strategy)
@@ -151,7 +162,7 @@ def start(
         by=who(),
         started=aws.clock.now().isoformat(timespec="seconds"),
         context=good.told.context if good.told else "",
-        undoes=now.deployment,
+        undoes=how.undoes,
     )
     record.save(aws, reader.target.bucket, told)
     text = good.text
@@ -176,11 +187,11 @@ def undone(ended: Ending) -> Ending:
     return ended
 
 
-def returned(now: Live) -> Callable[[Ending], Ending]:
-    """Return what tells of the ending of a way back where it leads back from: from what was live `now`."""
+def returned(version: str) -> Callable[[Ending], Ending]:
+    """Return what has the ending of a way back say that it came from `version`."""
 
     def judge(ended: Ending) -> Ending:
-        told = f"back from {now.version}: {ended.headline}"
+        told = f"back from {version}: {ended.headline}"
         return replace(ended, headline=told) if ended.exit is Exit.DONE else ended
 
     return judge

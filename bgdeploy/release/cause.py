@@ -116,7 +116,7 @@ def _unreachable(snapshot: Snapshot, checks: ChecksState) -> tuple[str, ...]:
 def _alarms(snapshot: Snapshot) -> tuple[str, ...]:
     """The message names the alarms; by now their state may have changed again."""
     message = snapshot.deployment.error_message
-    named = re.findall(r"[^\s<>]+", message.partition("Activated alarms:")[2])
+    named = activated(message)
     known = {alarm.name: alarm for alarm in snapshot.alarms}
     names = named or [alarm.name for alarm in snapshot.alarms if alarm.state == "ALARM"]
     if not names:
@@ -130,6 +130,11 @@ def _alarms(snapshot: Snapshot) -> tuple[str, ...]:
         told = ": ".join(part for part in (verdict, reason) if part) or "it has recovered since"
         lines.append(f"alarm {name} went off: {told}")
     return tuple(lines)
+
+
+def activated(message: str) -> list[str]:
+    """Return the alarms that CodeDeploy's message names as the reason of a stop (aws-facts 4.2)."""
+    return re.findall(r"[^\s<>]+", message.partition("Activated alarms:")[2])
 
 
 def _event_message(snapshot: Snapshot) -> tuple[str, ...]:

@@ -89,6 +89,10 @@ class Sides:
 
         return self._recent.get("service", call, _SERVICE_AGE)
 
+    def refresh(self) -> None:
+        """Have the service read again when it is next asked for, if it could have changed since."""
+        self._recent.expire("service")
+
     def version(self, task_definition: str) -> str:
         """Return the version that a task definition is tagged with, else its family and revision."""
         if task_definition not in self._versions:

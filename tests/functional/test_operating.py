@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import urllib3
 
 from bgdeploy.cli import run
 from bgdeploy.cli.invocation import Invocation, Result
@@ -16,6 +22,7 @@ from bgdeploy.clock import FastClock, SystemClock
 from bgdeploy.errors import Exit
 from bgdeploy.release import record as records
 from bgdeploy.release.back import live
+from bgdeploy.release.logs import Log
 from bgdeploy.release.phase import Phase, phase
 from bgdeploy.release.reader import Reader, find_target
 from bgdeploy.release.record import key_of
@@ -216,22 +223,77 @@ def test_a_release_waits_quietly_for_the_end_of_another(shop: Shop) -> None:
 def test_replacing_what_has_not_shifted_stops_it_and_rolls_it_back(shop: Shop) -> None:
     before = shop.reader.active()
     assert before
-    ended = shop.run("release", "v3", "--if-active", "replace")
-    assert (ended.status, shop.live()) == (0, "v3"), ended
-    assert (shop.info(before)["status"], shop.info(before)["errorInformation"]["code"]) == (
-        "Stopped",
-        "MANUAL_STOP",
-    )
+    ended = shop.run("release", "v3", "--if-active", "replace", "--detach")
+    assert (ended.status, shop.live()) == (0, "v1"), ended
+    info = shop.info(before)
+    assert (info["status"], info["errorInformation"]["code"]) == ("Stopped", "MANUAL_STOP")
 
 
 def test_going_back_to_a_named_version_needs_nobodys_approval(shop: Shop) -> None:
     shop.approve_within(60)
     ended = shop.run("rollback", "--to", "v2")
     assert (ended.status, ended.data["back_to"], shop.live()) == (0, "v2", "v2"), ended
-    assert "is shifted: it is stopped, and rolled back" in ended.said
+    assert ended.data["back_from"] == "v3"
+    assert "it is stopped, and rolled back" in ended.said
     nowhere = shop.run("rollback", "--to", "v9")
     assert nowhere.status == 1
     assert "there is no v9 to go back to" in nowhere.error
+
+
+def test_the_log_has_both_colours_by_time_and_who_wrote_each_line(shop: Shop) -> None:
+    def both() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = shop.run("logs", "--since", "5m").data["lines"]
+        who = {(line["side"], line["version"]) for line in found}
+        return found if {("blue", "v1"), ("green", "v2")} <= who else []
+
+    lines = shop.await_(both)
+    assert [line["at"] for line in lines] == sorted(line["at"] for line in lines)
+    green = shop.run("logs", "--since", "5m", "--side", "green").data["lines"]
+    assert {(line["side"], line["version"]) for line in green} == {("green", "v2")}
+
+
+@pytest.mark.parametrize("text", ["GET /?probe=grep", 'T /?probe=grep HTTP/1.1"'])
+def test_only_lines_that_hold_a_text_are_shown(shop: Shop, text: str) -> None:
+    _request(shop, "grep")
+    lines = shop.await_(lambda: shop.run("logs", "--since", "5m", "--grep", text).data["lines"])
+    assert all(text in line["message"] for line in lines)
+    assert shop.run("logs", "--grep", text.replace("grep", "nothing")).data["lines"] == []
+
+
+def _request(shop: Shop, probe: str) -> None:
+    url = shop.target.urls[shop.target.production_listener]
+    assert urllib3.request("GET", f"{url}/?probe={probe}", retries=False, timeout=5).status == 200
+
+
+def test_following_the_log_shows_each_line_once_until_ctrl_c(shop: Shop) -> None:
+    command = ["--sandbox", "--project", str(shop.project), "logs", "--follow", "--grep", "?probe=f"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "bgdeploy", *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        found = []
+        for n in range(3):
+            _request(shop, f"f{n}")
+            found.append(process.stdout.readline())
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (130, "", "")
+    assert [re.findall(r"probe=f\d", line) for line in found] == [["probe=f0"], ["probe=f1"], ["probe=f2"]]
+    assert re.match(r"\d\d:\d\d:\d\d\.\d{3}Z green v2     \S", found[0])
+
+
+def test_a_line_that_arrives_after_younger_ones_is_shown_once(shop: Shop) -> None:
+    logs, group = shop.aws.client("logs"), shop.target.log_group
+    log = Log(shop.reader, timedelta(minutes=5))
+    newest = int(list(log.lines())[-1].at.timestamp() * 1000)
+    logs.create_log_stream(logGroupName=group, logStreamName="v2/web/late")
+    late = [{"timestamp": newest - 4000, "message": "late"}]
+    logs.put_log_events(logGroupName=group, logStreamName="v2/web/late", logEvents=late)
+    looks = [[line for line in log.lines() if line.message == "late"] for _ in range(2)]
+    assert [[(line.side, line.version) for line in look] for look in looks] == [[("green", "v2")], []]
 
 
 def test_promote_ends_each_of_the_two_waits(shop: Shop) -> None:
@@ -248,3 +310,23 @@ def test_what_nobody_approves_in_time_never_reaches_production(shop: Shop) -> No
     ended = shop.run("release", "v2", "--if-active", "wait")
     assert (ended.status, ended.data["kind"]) == (Exit.ROLLED_BACK, "approval expired"), ended
     assert shop.live() == "v1"
+
+
+def test_the_history_tells_what_became_of_each_release_and_folds_rollbacks_into_it(shop: Shop) -> None:
+    told = shop.run("history", "--limit", "100").data["releases"]
+    ours = [info for info in reversed(_deployments(shop)) if info["creator"] == "user"]
+    assert [one["deployment"] for one in told] == [info["deploymentId"] for info in ours]
+    shown = [(one["version"], one["result"], one["why"], one["live"]) for one in told]
+    assert shown[:4] == [
+        ("v2", "rolled back", "nobody approved it in time", False),
+        ("v1", "went live", "", True),
+        ("v2", "went live", "", False),
+        ("v3", "rolled back", "stopped by hand", False),
+    ]
+    assert told[2]["undoes"] == told[3]["deployment"]
+    assert [one["version"] for one in told if one["undoes"]] == ["v2", "v1"]
+    assert told[0]["rollback"] not in {one["deployment"] for one in told}
+    assert all(one["by"] and one["seconds"] > 0 and "@sha256:" in one["image"] for one in told)
+    assert [one["deployment"] for one in shop.run("history", "--limit", "1").data["releases"]] == [
+        told[0]["deployment"]
+    ]

@@ -1,0 +1,149 @@
+"""What was released, newest first: CodeDeploy's deployments and the records that releases left, told together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+from bgdeploy.aws import Attrs, error_code
+from bgdeploy.release import appspec, parse, past, record
+from bgdeploy.release.cause import activated
+from bgdeploy.release.reader import Reader
+from bgdeploy.release.record import Record
+from bgdeploy.release.snapshot import Deployment
+from bgdeploy.release.told import IN_FLIGHT, ROLLBACK_FAILED, ROLLED_BACK, ROLLING_BACK, WENT_LIVE, Release
+
+_SIDE_BY_SIDE = 8  # records that are read at once
+
+
+def read(reader: Reader, limit: int) -> tuple[Release, ...]:
+    """Return the newest releases, at most `limit`. Rollbacks are told with the release that they undid.
+
+    Three calls for 25 deployments, and one to the bucket for each of bgdeploy's own.
+    """
+    infos, undoing = _newest(reader, limit)
+    sets = reader.sides.service().get("taskSets") or ()
+    live = next((one.get("externalId") or "" for one in sets if one["status"] == "PRIMARY"), "")
+    with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
+        records = list(pool.map(lambda info: _record(reader, info), infos))
+    return tuple(
+        _told(reader, release(info, undoing.get(info["deploymentId"]), live), info, told)
+        for info, told in zip(infos, records, strict=True)
+    )
+
+
+def _newest(reader: Reader, limit: int) -> tuple[list[Attrs], dict[str, Attrs]]:
+    """Return the newest deployments that are no rollbacks, and the rollbacks by what they undid."""
+    infos: list[Attrs] = []
+    undoing: dict[str, Attrs] = {}
+    for info in past.deployments(reader.aws, reader.target):
+        undone = (info.get("rollbackInfo") or {}).get("rollbackTriggeringDeploymentId")
+        if undone:
+            undoing[undone] = info
+            continue
+        infos.append(info)
+        if len(infos) == limit:
+            break
+    return infos, undoing
+
+
+def release(info: Mapping[str, Any], undoing: Mapping[str, Any] | None, live: str) -> Release:
+    """Return what a deployment and its rollback tell, `live` being the deployment that is live. Pure."""
+    deployment = parse.deployment(info)
+    rollback = parse.deployment(undoing) if undoing else None
+    told = record.described(deployment.description)
+    return Release(
+        deployment=deployment.id,
+        version=told.version if told else "",
+        result=_result(deployment, rollback),
+        why=_why(deployment),
+        live=deployment.id == live,
+        created=deployment.created,
+        completed=(rollback.completed if rollback else None) or deployment.completed,
+        by=told.by if told else "",
+        config=deployment.config,
+        rollback=deployment.rollback_id or "",
+        error_code=deployment.error_code,
+        error_message=deployment.error_message,
+    )
+
+
+def _result(deployment: Deployment, rollback: Deployment | None) -> str:
+    if deployment.status == "Succeeded":
+        return WENT_LIVE
+    if not deployment.over:
+        return IN_FLIGHT
+    if rollback is None:
+        return ROLLED_BACK if deployment.rollback_id else deployment.status.lower()
+    if not rollback.over:
+        return ROLLING_BACK
+    return ROLLED_BACK if rollback.status == "Succeeded" else ROLLBACK_FAILED
+
+
+# What CodeDeploy's messages come to; where two would fit, the first counts.
+_WORDS = {
+    "waiting for a notification to continue": "nobody approved it in time",
+    "waiting for a status callback": "the hook did not answer",
+    "replacement task set to become healthy": "its tasks never became healthy",
+    "MANUAL_STOP": "stopped by hand",
+    "HOOK_EXECUTION_FAILURE": "a check or the hook failed",
+}
+
+
+def _why(deployment: Deployment) -> str:
+    if not deployment.over:
+        return "production is on it, blue is kept" if deployment.termination_wait_started else ""
+    if deployment.error_code == "ALARM_ACTIVE":
+        names = activated(deployment.error_message)
+        return f"{', '.join(names)} went off" if names else "an alarm went off"
+    said = f"{deployment.error_code}: {deployment.error_message}" if deployment.error_code else ""
+    return next((words for part, words in _WORDS.items() if part in said), said)
+
+
+# What the deployment does not tell
+
+
+def _record(reader: Reader, info: Attrs) -> Record | None:
+    key = record.key_of(info.get("description") or "")
+    return record.load(reader.aws, reader.target.bucket, key) if key else None
+
+
+def _told(reader: Reader, found: Release, info: Attrs, told: Record | None) -> Release:
+    """Return a release with what its record tells; of a foreign one, with what its AppSpec does."""
+    if told:
+        return replace(
+            found,
+            by=told.by,
+            undoes=told.undoes,
+            image=told.image,
+            task_definition=told.task_definition,
+        )
+    definition = "" if found.version else _deployed(reader, info)
+    if not definition:
+        return found
+    return replace(found, version=_version(reader, definition), task_definition=definition)
+
+
+def _deployed(reader: Reader, info: Attrs) -> str:
+    from botocore.exceptions import ClientError
+
+    try:
+        return appspec.task_definition(past.own_appspec(reader.aws, info) or "")
+    except ClientError as error:
+        if error_code(error) != "RevisionDoesNotExistException":
+            raise
+        return ""
+
+
+def _version(reader: Reader, definition: str) -> str:
+    """Return the version that a task definition is tagged with, its own name where ECS has forgotten it."""
+    from botocore.exceptions import ClientError
+
+    try:
+        return reader.sides.version(definition)
+    except ClientError as error:
+        if error_code(error) != "ClientException":
+            raise
+        return parse.family_revision(definition)
