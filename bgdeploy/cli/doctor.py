@@ -1,7 +1,8 @@
-"""`doctor`: what a release would fail on, and what would make it fail later; `--fix` puts right what is safe."""
+"""`doctor` and `policy`: what a release would fail on, and what whoever runs bgdeploy must be allowed."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from bgdeploy.errors import Exit, UsageError
 
 if TYPE_CHECKING:
     from bgdeploy.doctor.finding import Finding, Mend
+    from bgdeploy.permissions.policy import Use
 
 
 @click.command()
@@ -74,3 +76,29 @@ def _result(invocation: Invocation, title: str, found: Sequence[Finding], fixed:
         if failing
         else None,
     )
+
+
+@click.command()
+@click.option(
+    "--for",
+    "use",
+    type=click.Choice(["provision", "release", "watch", "teardown", "ci"]),
+    required=True,
+    help="What it is to allow: ci is plan and release.",
+)
+@click.pass_obj
+def policy(invocation: Invocation, use: Use) -> Result:
+    """Print the smallest IAM policy that lets somebody run these commands on this stack.
+
+    It allows what bgdeploy calls for this config, on this stack's own, and nothing else.
+    """
+    from bgdeploy.permissions.policy import LONGEST_MANAGED, Place, document, length
+
+    settings, aws, resources = open_stack(invocation)
+    written = document(use, Place(settings, resources, aws.account, aws.region))
+    if length(written) > LONGEST_MANAGED:
+        invocation.say(
+            f"it has {length(written)} characters, and a managed policy {LONGEST_MANAGED} at most: put it into a role "
+            "inline, or half of its statements into a second policy"
+        )
+    return Result({"use": use, "policy": written}, json.dumps(written, indent=2))

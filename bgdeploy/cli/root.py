@@ -28,6 +28,10 @@ COMMANDS = {
     ),
     "rollback": ("back:rollback", "Go back to the version before, whatever phase the release is in."),
     "doctor": ("doctor:doctor", "Look at all that a release depends on; --fix mends what is safe."),
+    "policy": (
+        "doctor:policy",
+        "Print the smallest IAM policy that lets somebody run these commands on this stack.",
+    ),
     "appspec": ("operate:appspec", "Print the AppSpec that a release would send."),
     "teardown": ("provision:teardown", "Remove everything that carries this stack's tags."),
     "config": ("project:config", "Print the config, or the schema that editors complete it with."),

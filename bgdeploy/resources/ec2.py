@@ -101,7 +101,7 @@ def retag(aws: Aws, ident: str, tags: Mapping[str, str]) -> None:
 
 def forgotten(look: Look, declared: Collection[Resource], bucket: str) -> list[Remains]:
     """Return all that EC2 has of the stack and that is not what any of `declared` stands for."""
-    ours = [{"Name": f"tag:{STACK_TAG}", "Values": [look.aws.stack]}]
+    ours = [{"Name": "key", "Values": [STACK_TAG]}, {"Name": "value", "Values": [look.aws.stack]}]
     tags = look.once("tags", lambda: look.aws.client("ec2").describe_tags(Filters=ours)["Tags"])
     types = {kind.prefix: kind for kind in TYPES}
     found = []

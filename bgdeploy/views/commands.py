@@ -18,6 +18,7 @@ ACTING = (
     "history",
     "logs",
     "doctor",
+    "policy",
     "appspec",
     "teardown",
 )

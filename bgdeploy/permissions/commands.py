@@ -1,0 +1,73 @@
+"""What a release and those who watch it call, beside what is called for the kinds of resources. Pure."""
+
+from __future__ import annotations
+
+from bgdeploy.permissions import scopes as on
+from bgdeploy.permissions.call import besides, calls
+from bgdeploy.permissions.kinds import REGISTER, SEEN
+
+WHO = calls("sts", "GetCallerIdentity", on.ANYTHING)
+
+# Where the stack acts: what every command begins with that does something to a release.
+TARGET = (
+    calls("codedeploy", "GetDeploymentGroup", on.GROUP)
+    + calls("ecs", "DescribeServices", on.SERVICE)
+    + calls("elbv2", "DescribeTargetGroups DescribeListeners DescribeLoadBalancers DescribeTags", on.ANYTHING)
+)
+
+# A release that was killed may have left auto scaling suspended: whoever comes by gives it back.
+RESTORE = calls("s3", "GetObject", on.SUSPENSION, besides=SEEN)
+
+WATCH = (
+    TARGET
+    + RESTORE
+    + calls("codedeploy", "ListDeployments GetDeployment", on.GROUP)
+    + calls("codedeploy", "BatchGetDeploymentTargets", on.ANYTHING)
+    + calls("cloudwatch", "DescribeAlarms", on.ANY_ALARM)
+    + calls("ecs", "DescribeTaskDefinition", on.ANYTHING)
+    + calls("ecs", "ListTasks", on.TASKS_OF_CLUSTER)
+    + calls("ecs", "DescribeTasks", on.TASKS)
+    + calls("elbv2", "DescribeTargetHealth", on.ANYTHING)
+    # The checks: what to ask, the hook's call, the claim on it, and the answer.
+    + calls("s3", "GetObject", on.RECORDS, on.HOOKS, besides=SEEN)
+    + calls("s3", "PutObject", on.HOOKS)
+    + calls("codedeploy", "PutLifecycleEventHookExecutionStatus ContinueDeployment", on.GROUP)
+)
+
+RELEASE = (
+    WATCH
+    + calls("elbv2", "DescribeRules", on.ANYTHING)
+    + calls("lambda", "GetFunctionConfiguration", on.FUNCTION)
+    + calls("ecr", "GetAuthorizationToken", on.ANYTHING)
+    + calls("ecr", "DescribeRepositories DescribeImages", on.REPOSITORY)
+    + calls(
+        "ecr",
+        "PutImage",
+        on.REPOSITORY,
+        # Docker pushes the layers before it.
+        besides=besides(
+            "ecr:BatchCheckLayerAvailability ecr:InitiateLayerUpload ecr:UploadLayerPart ecr:CompleteLayerUpload",
+            on.REPOSITORY,
+        ),
+    )
+    + calls("s3", "GetObject", on.IMAGES, besides=SEEN)
+    + calls("s3", "PutObject", on.IMAGES, on.RECORDS)
+    + calls("ecs", "ListTaskDefinitions", on.ANYTHING)
+    + REGISTER
+    + calls("codedeploy", "GetDeploymentConfig", on.CONFIG)
+    + calls("codedeploy", "CreateDeploymentConfig", on.OWN_CONFIG)  # of a strategy that none predefines
+    + calls(
+        "codedeploy",
+        "CreateDeployment",
+        on.GROUP,
+        # What its caller needs besides (aws-facts 8.2).
+        besides=(
+            *besides("codedeploy:GetDeploymentConfig", on.CONFIG),
+            *besides(
+                "codedeploy:GetApplicationRevision codedeploy:RegisterApplicationRevision", on.APPLICATION
+            ),
+        ),
+    )
+    + calls("codedeploy", "StopDeployment", on.GROUP)
+    + calls("application-autoscaling", "DescribeScalableTargets", on.ANYTHING)
+)

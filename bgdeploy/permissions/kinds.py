@@ -1,0 +1,344 @@
+"""What bgdeploy calls for each kind of resource: to find it, to make it or put it right, and to remove it. Pure.
+
+Beside every kind stands what its class in `resources/` calls. A test holds the two together: everything that a sandbox
+has seen called is here, and everything here has been called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bgdeploy.permissions import scopes as on
+from bgdeploy.permissions.call import Calls, besides, calls
+from bgdeploy.provision.resource import Resource
+from bgdeploy.resources import (
+    alarms,
+    codedeploy,
+    ecs,
+    endpoints,
+    existing,
+    function,
+    identity,
+    listeners,
+    load_balancer,
+    network,
+    observe,
+    registry,
+    scaling,
+    security,
+    storage,
+)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """The calls for one kind."""
+
+    look: Calls = ()
+    survey: Calls = ()  # to look at what is somebody else's: a teardown does not
+    make: Calls = ()
+    drop: Calls = ()
+    sweeps: bool = False  # provision removes too: what is forgotten, and what came second in a race
+
+
+# A key that is not there reads as forbidden to whoever may not list the bucket.
+SEEN = besides("s3:ListBucket", on.BUCKET)
+# Of several that were made at once, the bucket tells which counts.
+_ELECTED = calls("s3", "GetObject", on.ELECTIONS, besides=SEEN) + calls("s3", "PutObject", on.ELECTIONS)
+_RETAG = calls("ec2", "CreateTags", on.NETWORK)
+_TAGGED = besides("ec2:CreateTags", on.NEW_TAGS)
+_TAGS_OF = calls("elbv2", "DescribeTags", on.ANYTHING)
+REGISTER = calls(
+    "ecs",
+    "RegisterTaskDefinition",
+    on.FAMILY,
+    besides=(
+        *besides("ecs:TagResource", on.FAMILY),
+        *besides("iam:PassRole", on.passing("execution", "ecs-tasks.amazonaws.com")),
+        *besides("iam:PassRole", on.passing("task", "ecs-tasks.amazonaws.com")),
+    ),
+)
+_PASS_TO_CODEDEPLOY = besides("iam:PassRole", on.passing("codedeploy", "codedeploy.amazonaws.com"))
+_PASS_TO_LAMBDA = besides("iam:PassRole", on.passing("hook", "lambda.amazonaws.com"))
+# Application Auto Scaling does as its caller may (its user guide, "identity-based policies").
+SUSPEND = calls(
+    "application-autoscaling",
+    "RegisterScalableTarget",
+    on.SCALING,
+    besides=besides("ecs:DescribeServices ecs:UpdateService", on.SERVICE),
+)
+_TRACKS = besides("cloudwatch:PutMetricAlarm cloudwatch:DescribeAlarms cloudwatch:DeleteAlarms", on.TRACKING)
+_SCALABLE = calls("application-autoscaling", "DescribeScalableTargets", on.ANYTHING)
+
+_NETWORK: Mapping[type[Resource], Kind] = {
+    network.Vpc: Kind(
+        look=calls("ec2", "DescribeVpcs", on.ANYTHING),
+        make=calls("ec2", "CreateVpc", on.new("vpc"), besides=_TAGGED) + _RETAG + _ELECTED,
+        drop=calls("ec2", "DeleteVpc", on.NETWORK),
+        sweeps=True,
+    ),
+    network.Subnet: Kind(
+        look=calls("ec2", "DescribeSubnets", on.ANYTHING),
+        make=calls("ec2", "DescribeAvailabilityZones DescribeNetworkInterfaces", on.ANYTHING)
+        + calls("ec2", "CreateSubnet", on.new("subnet"), on.NETWORK, besides=_TAGGED)
+        + _RETAG,
+        drop=calls("ec2", "DeleteSubnet", on.NETWORK),
+        sweeps=True,
+    ),
+    network.InternetGateway: Kind(
+        look=calls("ec2", "DescribeInternetGateways", on.ANYTHING),
+        make=calls("ec2", "CreateInternetGateway", on.new("internet-gateway"), besides=_TAGGED)
+        + calls("ec2", "AttachInternetGateway DetachInternetGateway", on.NETWORK)
+        + _RETAG
+        + _ELECTED,
+        drop=calls("ec2", "DetachInternetGateway DeleteInternetGateway", on.NETWORK),
+        sweeps=True,
+    ),
+    network.RouteTable: Kind(
+        look=calls("ec2", "DescribeRouteTables", on.ANYTHING),
+        make=calls("ec2", "CreateRouteTable", on.new("route-table"), on.NETWORK, besides=_TAGGED)
+        + calls("ec2", "CreateRoute ReplaceRoute AssociateRouteTable DisassociateRouteTable", on.NETWORK)
+        + calls("ec2", "ReplaceRouteTableAssociation", on.NETWORK)
+        + _RETAG
+        + _ELECTED,
+        drop=calls("ec2", "DisassociateRouteTable DeleteRouteTable", on.NETWORK),
+        sweeps=True,
+    ),
+    network.Address: Kind(
+        look=calls("ec2", "DescribeAddresses", on.ANYTHING),
+        make=calls("ec2", "AllocateAddress", on.new("elastic-ip"), besides=_TAGGED) + _RETAG + _ELECTED,
+        drop=calls("ec2", "ReleaseAddress", on.NETWORK),
+        sweeps=True,
+    ),
+    network.NatGateway: Kind(
+        look=calls("ec2", "DescribeNatGateways", on.ANYTHING),
+        make=calls("ec2", "CreateNatGateway", on.new("natgateway"), on.NETWORK, besides=_TAGGED) + _RETAG,
+        drop=calls("ec2", "DeleteNatGateway", on.NETWORK),
+        sweeps=True,
+    ),
+    endpoints.Endpoint: Kind(
+        look=calls("ec2", "DescribeVpcEndpoints", on.ANYTHING)
+        + calls("ec2", "DescribeVpcAttribute", on.NETWORK),
+        make=calls("ec2", "CreateVpcEndpoint", on.new("vpc-endpoint"), on.NETWORK, besides=_TAGGED)
+        # Endpoints need the names of the VPC on, and no route to lead anywhere else.
+        + calls("ec2", "ModifyVpcEndpoint ModifyVpcAttribute DeleteRoute", on.NETWORK)
+        + _RETAG,
+        drop=calls("ec2", "DeleteVpcEndpoints", on.NETWORK),
+        sweeps=True,
+    ),
+    security.SecurityGroup: Kind(
+        look=calls("ec2", "DescribeSecurityGroups DescribeTags", on.ANYTHING),
+        make=calls("ec2", "CreateSecurityGroup", on.new("security-group"), on.NETWORK, besides=_TAGGED)
+        + calls("ec2", "AuthorizeSecurityGroupIngress RevokeSecurityGroupIngress", on.NETWORK)
+        + calls("ec2", "AuthorizeSecurityGroupEgress RevokeSecurityGroupEgress", on.NETWORK)
+        + _RETAG,
+        drop=calls("ec2", "DeleteSecurityGroup", on.NETWORK),
+        sweeps=True,
+    ),
+    existing.ExistingVpc: Kind(
+        survey=calls("ec2", "DescribeVpcs", on.ANYTHING),
+        make=calls("ec2", "CreateSecurityGroup", on.EXISTING_VPC),
+    ),
+    existing.ExistingSubnets: Kind(
+        survey=calls("ec2", "DescribeSubnets DescribeRouteTables DescribeVpcEndpoints", on.ANYTHING)
+    ),
+    existing.ExistingLoadBalancer: Kind(survey=calls("elbv2", "DescribeLoadBalancers", on.ANYTHING)),
+}
+
+_BALANCING: Mapping[type[Resource], Kind] = {
+    load_balancer.LoadBalancer: Kind(
+        look=calls("elbv2", "DescribeLoadBalancers DescribeLoadBalancerAttributes", on.ANYTHING) + _TAGS_OF,
+        make=calls(
+            "elbv2",
+            "CreateLoadBalancer",
+            on.BALANCER,
+            besides=(
+                *besides("elasticloadbalancing:AddTags", on.BALANCER),
+                *besides("iam:CreateServiceLinkedRole", on.linked("elasticloadbalancing.amazonaws.com")),
+            ),
+        )
+        + calls("elbv2", "SetSubnets SetSecurityGroups ModifyLoadBalancerAttributes AddTags", on.BALANCER),
+        drop=calls("elbv2", "DeleteLoadBalancer", on.BALANCER),
+    ),
+    load_balancer.TargetGroup: Kind(
+        look=calls("elbv2", "DescribeTargetGroups DescribeTargetGroupAttributes", on.ANYTHING) + _TAGS_OF,
+        make=calls(
+            "elbv2",
+            "CreateTargetGroup",
+            on.TARGET_GROUPS,
+            besides=besides("elasticloadbalancing:AddTags", on.TARGET_GROUPS),
+        )
+        + calls("elbv2", "ModifyTargetGroup ModifyTargetGroupAttributes AddTags", on.TARGET_GROUPS),
+        drop=calls("elbv2", "DeleteTargetGroup", on.TARGET_GROUPS),
+    ),
+    listeners.Listener: Kind(
+        look=calls("elbv2", "DescribeLoadBalancers DescribeListeners", on.ANYTHING) + _TAGS_OF,
+        make=calls(
+            "elbv2",
+            "CreateListener",
+            on.BALANCER,
+            besides=besides("elasticloadbalancing:AddTags", on.LISTENERS),
+        )
+        + calls("elbv2", "ModifyListener AddTags RemoveTags", on.LISTENERS),
+        drop=calls("elbv2", "DeleteListener", on.LISTENERS),
+        sweeps=True,
+    ),
+}
+
+_WATCHING: Mapping[type[Resource], Kind] = {
+    observe.LogGroup: Kind(
+        look=calls("logs", "DescribeLogGroups", on.ANYTHING)
+        + calls("logs", "ListTagsForResource DescribeMetricFilters", on.LOGS),
+        make=calls("logs", "CreateLogGroup", on.LOGS, besides=besides("logs:TagResource", on.LOGS))
+        # The filters that nobody asks for any more are its own to remove.
+        + calls("logs", "PutRetentionPolicy TagResource DeleteMetricFilter", on.LOGS),
+        drop=calls("logs", "DeleteLogGroup", on.LOGS),
+    ),
+    observe.MetricFilter: Kind(
+        make=calls("logs", "PutMetricFilter", on.LOGS), drop=calls("logs", "DeleteMetricFilter", on.LOGS)
+    ),
+    alarms.Alarm: Kind(
+        look=calls("cloudwatch", "ListTagsForResource", on.ALARMS),
+        make=calls(
+            "cloudwatch", "PutMetricAlarm", on.ALARMS, besides=besides("cloudwatch:TagResource", on.ALARMS)
+        )
+        + calls("cloudwatch", "TagResource", on.ALARMS),
+        drop=calls("cloudwatch", "DeleteAlarms", on.ALARMS),
+    ),
+}
+
+_SERVING: Mapping[type[Resource], Kind] = {
+    ecs.Cluster: Kind(
+        look=calls("ecs", "DescribeClusters", on.CLUSTER),
+        make=calls("ecs", "CreateCluster", on.CLUSTER, besides=besides("ecs:TagResource", on.CLUSTER))
+        + calls("ecs", "TagResource", on.CLUSTER)
+        + calls("iam", "CreateServiceLinkedRole", on.linked("ecs.amazonaws.com")),
+        drop=calls("ecs", "DeleteCluster", on.CLUSTER),
+    ),
+    ecs.TaskDefinition: Kind(
+        look=calls("ecs", "ListTaskDefinitions DescribeTaskDefinition", on.ANYTHING),
+        make=REGISTER + calls("ecs", "TagResource", on.FAMILY),
+        drop=calls("ecs", "DeregisterTaskDefinition", on.ANYTHING)
+        + calls("ecs", "DeleteTaskDefinitions", on.FAMILY),
+    ),
+    ecs.Service: Kind(
+        look=calls("ecs", "DescribeServices", on.SERVICE) + _SCALABLE,
+        make=calls("ecs", "CreateService", on.SERVICE, besides=besides("ecs:TagResource", on.SERVICE))
+        + calls("ecs", "UpdateService TagResource", on.SERVICE)
+        # A scalable target that nobody asks for any more is its own to remove.
+        + calls("application-autoscaling", "ListTagsForResource", on.SCALING_TAGS)
+        + calls("application-autoscaling", "DeregisterScalableTarget", on.SCALING),
+        drop=calls("ecs", "DeleteService", on.SERVICE),
+    ),
+    scaling.ScalableTarget: Kind(
+        look=calls("application-autoscaling", "ListTagsForResource", on.SCALING_TAGS)
+        + calls("application-autoscaling", "DescribeScalingPolicies", on.ANYTHING),
+        make=calls(
+            "application-autoscaling",
+            "RegisterScalableTarget",
+            on.SCALING,
+            besides=(
+                *SUSPEND[0].besides,
+                *besides("application-autoscaling:TagResource", on.SCALING_TAGS),
+                *besides(
+                    "iam:CreateServiceLinkedRole", on.linked("ecs.application-autoscaling.amazonaws.com")
+                ),
+            ),
+        )
+        + calls("application-autoscaling", "TagResource", on.SCALING_TAGS),
+        drop=calls("application-autoscaling", "DeregisterScalableTarget", on.SCALING),
+    ),
+    scaling.ScalingPolicy: Kind(
+        make=calls("application-autoscaling", "PutScalingPolicy", on.SCALING, besides=_TRACKS),
+        drop=calls("application-autoscaling", "DeleteScalingPolicy", on.SCALING, besides=_TRACKS),
+        sweeps=True,
+    ),
+}
+
+_DEPLOYING: Mapping[type[Resource], Kind] = {
+    function.Function: Kind(
+        # Without ListTags it would come without its tags, and be nobody's.
+        look=calls("lambda", "GetFunction", on.FUNCTION, besides=besides("lambda:ListTags", on.FUNCTION)),
+        make=calls(
+            "lambda",
+            "CreateFunction",
+            on.FUNCTION,
+            besides=(*besides("lambda:TagResource", on.FUNCTION), *_PASS_TO_LAMBDA),
+        )
+        + calls("lambda", "UpdateFunctionConfiguration", on.FUNCTION, besides=_PASS_TO_LAMBDA)
+        + calls("lambda", "UpdateFunctionCode TagResource", on.FUNCTION),
+        drop=calls("lambda", "DeleteFunction", on.FUNCTION),
+    ),
+    codedeploy.Application: Kind(
+        look=calls("codedeploy", "GetApplication ListTagsForResource", on.APPLICATION),
+        make=calls(
+            "codedeploy",
+            "CreateApplication",
+            on.APPLICATION,
+            besides=besides("codedeploy:TagResource", on.APPLICATION),
+        )
+        + calls("codedeploy", "TagResource", on.APPLICATION),
+        # The deployment configs that were made for its releases go with it.
+        drop=calls("codedeploy", "ListDeploymentConfigs", on.ANYTHING)
+        + calls("codedeploy", "DeleteDeploymentConfig", on.OWN_CONFIG)
+        + calls("codedeploy", "DeleteApplication", on.APPLICATION),
+    ),
+    codedeploy.DeploymentConfig: Kind(
+        look=calls("codedeploy", "GetDeploymentConfig", on.CONFIG),
+        make=calls("codedeploy", "CreateDeploymentConfig", on.OWN_CONFIG),
+        drop=calls("codedeploy", "DeleteDeploymentConfig", on.OWN_CONFIG),
+    ),
+    codedeploy.ExistingDeploymentConfig: Kind(survey=calls("codedeploy", "GetDeploymentConfig", on.CONFIG)),
+    codedeploy.DeploymentGroup: Kind(
+        look=calls("codedeploy", "GetDeploymentGroup ListTagsForResource", on.GROUP)
+        + calls("cloudwatch", "DescribeAlarms", on.ANY_ALARM),
+        make=calls(
+            "codedeploy",
+            "CreateDeploymentGroup",
+            on.GROUP,
+            besides=(*besides("codedeploy:TagResource", on.GROUP), *_PASS_TO_CODEDEPLOY),
+        )
+        + calls("codedeploy", "UpdateDeploymentGroup", on.GROUP, besides=_PASS_TO_CODEDEPLOY)
+        + calls("codedeploy", "TagResource", on.GROUP)
+        # The alarms that nobody asks for any more are its own to remove.
+        + calls("cloudwatch", "ListTagsForResource DeleteAlarms", on.ALARMS),
+        drop=calls("codedeploy", "ListDeployments StopDeployment GetDeployment", on.GROUP)
+        + calls("codedeploy", "DeleteDeploymentGroup", on.GROUP),
+    ),
+}
+
+KINDS: Mapping[type[Resource], Kind] = {
+    storage.Bucket: Kind(
+        look=calls("s3", "GetBucketTagging GetPublicAccessBlock GetBucketEncryption", on.BUCKET)
+        + calls("s3", "GetBucketVersioning GetBucketLifecycleConfiguration", on.BUCKET)
+        + calls("s3", "GetBucketPolicy", on.BUCKET, tls=True),
+        make=calls("s3", "CreateBucket", on.BUCKET, besides=besides("s3:TagResource", on.BUCKET))
+        + calls("s3", "PutPublicAccessBlock PutBucketEncryption PutBucketVersioning", on.BUCKET)
+        + calls("s3", "PutBucketLifecycleConfiguration PutBucketTagging", on.BUCKET)
+        + calls("s3", "PutBucketPolicy", on.BUCKET, tls=True),
+        drop=calls("s3", "ListObjectVersions DeleteBucket", on.BUCKET)
+        + calls("s3", "DeleteObjects", on.OBJECTS, besides=besides("s3:DeleteObjectVersion", on.OBJECTS)),
+    ),
+    registry.Repository: Kind(
+        look=calls("ecr", "DescribeRepositories ListTagsForResource", on.REPOSITORY),
+        make=calls(
+            "ecr", "CreateRepository", on.REPOSITORY, besides=besides("ecr:TagResource", on.REPOSITORY)
+        )
+        + calls("ecr", "PutImageTagMutability PutImageScanningConfiguration TagResource", on.REPOSITORY),
+        drop=calls("ecr", "DeleteRepository", on.REPOSITORY),
+    ),
+    identity.Role: Kind(
+        look=calls("iam", "GetRole GetRolePolicy ListAttachedRolePolicies", on.ROLES),
+        make=calls("iam", "CreateRole", on.ROLES, besides=besides("iam:TagRole", on.ROLES))
+        + calls("iam", "TagRole UpdateAssumeRolePolicy PutRolePolicy DeleteRolePolicy", on.ROLES)
+        + calls("iam", "DetachRolePolicy", on.ROLES)
+        + calls("iam", "AttachRolePolicy", on.MANAGED),
+        drop=calls("iam", "ListRolePolicies DeleteRolePolicy DetachRolePolicy DeleteRole", on.ROLES),
+    ),
+    **_NETWORK,
+    **_BALANCING,
+    **_WATCHING,
+    **_SERVING,
+    **_DEPLOYING,
+}
