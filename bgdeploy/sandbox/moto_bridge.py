@@ -9,6 +9,7 @@ import hashlib
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -53,16 +54,18 @@ class MotoBridge:
 
         self._app = DomainDispatcherApplication(create_backend_app)
         self.check()
+        _remember_modules()
 
     def check(self) -> None:
         """Raise RuntimeError when moto is not built as this module expects."""
         try:
-            from moto.backends import get_backend
+            from moto.backends import get_backend, list_of_moto_modules
             from moto.core.base_backend import BackendDict
             from moto.core.model_instances import reset_model_data
         except ImportError as error:
             raise RuntimeError(f"{_MOVED}: {error}") from error
-        if not callable(get_backend) or not callable(reset_model_data) or not hasattr(BackendDict, "reset"):
+        callables = (get_backend, list_of_moto_modules, reset_model_data)
+        if not all(map(callable, callables)) or not hasattr(BackendDict, "reset"):
             raise RuntimeError(_MOVED)
 
     def answer(self, environ: dict[str, Any]) -> Answer:
@@ -136,6 +139,15 @@ class MotoBridge:
         get_backend("iam").clear()  # to be reset, it would read all managed policies, and then be forgotten
         BackendDict.reset()
         reset_model_data()
+
+
+def _remember_modules() -> None:
+    """Have moto look once which services it has; by itself it goes through its folder with every request."""
+    from moto import backends
+
+    if not hasattr(backends.list_of_moto_modules, "cache_info"):
+        looked = tuple(backends.list_of_moto_modules())
+        backends.list_of_moto_modules = cache(lambda: looked)
 
 
 def _log_groups(region: str) -> Any:
