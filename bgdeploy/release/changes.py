@@ -204,7 +204,8 @@ def check_changes(
     if before is None or before.stage != after.stage:
         subject = "checks after the shift" if shifted else "checks"
         text, good = checks_text(after, shifted=shifted), _STAGES[after.stage][1]
-        found.append(Change("check", subject, text, at, good))
+        unsure = shifted and after.stage == "inconclusive"  # which takes nothing back
+        found.append(Change("check", subject, text, at, None if unsure else good))
     later = check_changes(before.after if before else None, after.after, at, shifted=True)
     return (*(change for change in found if change.text), *later)
 
@@ -220,7 +221,9 @@ def check_text(result: CheckResult) -> str:
 
 def found_text(result: CheckResult) -> str:
     """Return what the newest measurement found."""
-    return f"wanted {result.wanted}, got {result.got}" if result.wanted and not result.passed else result.got
+    if result.passed or not result.wanted or not result.attempts:
+        return result.got
+    return f"wanted {result.wanted}, got {result.got}"
 
 
 def tries_text(result: CheckResult) -> str:
@@ -229,7 +232,8 @@ def tries_text(result: CheckResult) -> str:
     of = f"/{result.count}" if result.count and result.count > 1 else ""
     plural = "s" if of or result.attempts != 1 else ""
     failed = f", {result.failures} failed" if 0 < result.failures < result.attempts else ""
-    return f"{result.attempts}{of} {word}{plural}{failed}, {result.seconds:.1f} s"
+    took = f"{result.seconds:.1f} s" if result.seconds < 60 else length(result.seconds)
+    return f"{result.attempts}{of} {word}{plural}{failed}, {took}"
 
 
 def _open_text(result: CheckResult) -> str:
@@ -252,7 +256,7 @@ _STAGES: dict[str, tuple[str, bool | None]] = {
     "failed": ("not all passed", False),
     "unreachable": ("could not reach the test listener", False),
     "inconclusive": ("inconclusive", False),
-    "asking": ("inconclusive: `bgdeploy promote` or `bgdeploy stop` decides", None),
+    "asking": ("inconclusive: `bgdeploy promote` lets it go on, `bgdeploy stop` ends it", None),
     "accepted": ("inconclusive, and accepted", True),
     "declined": ("inconclusive, and declined", False),
     "observed": ("observed only: the release goes on whatever they found", None),

@@ -206,7 +206,7 @@ def _verb(kind: Kind) -> str:
     return {
         Kind.STOPPED: "was stopped",
         Kind.ALARM: "was stopped by an alarm",
-        Kind.CHECK_FAILED_AFTER: "failed a check after the shift",
+        Kind.CHECK_FAILED_AFTER: "failed a check while users were on it",
         Kind.CHECK_INCONCLUSIVE: "could not be judged",
         Kind.CHECKS_UNREACHABLE: "could not be checked",
         Kind.HOOK_SILENT: "was never answered for",

@@ -180,7 +180,8 @@ class Session(ABC):
 
     def _tell(self, stage: Stage, owner: str = "", why: tuple[str, ...] = ()) -> None:
         with self._lock:
-            results = self.state.results if stage not in {"waiting", "elsewhere"} else ()
+            known = self.state.results if stage not in {"waiting", "elsewhere"} else ()
+            results = tuple(replace(result, live="", left=None, due=None) for result in known)
             self.state = ChecksState(stage, owner, results, why=why)
 
     def _notice(self, error: Exception | None) -> None:

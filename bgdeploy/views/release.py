@@ -29,7 +29,7 @@ from bgdeploy.views.theme import UNICODE, Glyphs, fit, folded, plain
 
 if TYPE_CHECKING:
     from bgdeploy.release.changes import Frame
-    from bgdeploy.release.checks import CheckResult
+    from bgdeploy.release.checks import CheckResult, ChecksState
     from bgdeploy.release.ending import Ending
     from bgdeploy.release.snapshot import Event, Listener
 
@@ -164,13 +164,13 @@ def _events(frame: Frame, signs: Glyphs, room: int) -> Iterator[Text]:
     """The events, the checks below the one that waits for them, and below all those that go on after the shift."""
     later = list(_later(frame, signs)) if frame.checks and frame.checks.after else []
     # Once there are later ones, those before the shift have all passed, and their event says so.
-    results = frame.checks.results if frame.checks and not later else ()
+    checks = frame.checks if frame.checks and not later else None
     room -= len(later)
-    events = _fitting(frame.snapshot.events, room - min(len(results), _FEW_CHECKS))
+    events = _fitting(frame.snapshot.events, room - min(len(checks.results) if checks else 0, _FEW_CHECKS))
     for event in events:
         yield _event(event, frame, signs)
-        if event.name == HELD:
-            yield from _checks(results, signs, room - len(events))
+        if event.name == HELD and checks:
+            yield from _checks(checks, signs, room - len(events))
     yield from later
 
 
@@ -181,7 +181,7 @@ def _later(frame: Frame, signs: Glyphs) -> Iterator[Text]:
     good = {"passed": True, "failed": False, "late": False}.get(after.stage)
     line = Text(" ").append_text(signs.mark(good, running=after.stage == "running"))
     yield line.append(f" checks after the shift: {checks_text(after, shifted=True)}")
-    yield from _checks(after.results, signs, _FEW_CHECKS)
+    yield from _checks(after, signs, _FEW_CHECKS)
 
 
 def _fitting(events: Sequence[Event], room: int) -> list[Event]:
@@ -204,7 +204,7 @@ def _event(event: Event, frame: Frame, signs: Glyphs) -> Text:
     line.append(f" {event.name:<22}", "" if good is not None or running else "faint")
     line.append(f"{length(took) if took is not None else '':>7}")
     word = {"Failed": "failed", "Skipped": "skipped", "InProgress": "running"}.get(event.status, "")
-    if event.name == HELD and frame.checks and (said := checks_text(frame.checks)):
+    if event.name == HELD and frame.checks and (said := _checks_word(frame.checks)):
         word = f"{word}  checks: {said}" if word else f"checks: {said}"
     line.append(f"  {word}" if word else "")
     if event.message:
@@ -212,12 +212,17 @@ def _event(event: Event, frame: Frame, signs: Glyphs) -> Text:
     return line
 
 
-def _checks(found: Sequence[CheckResult], signs: Glyphs, room: int) -> Iterator[Text]:
+def _checks_word(state: ChecksState) -> str:
+    """What there is to decide is said where the waits are, in full."""
+    return "inconclusive" if state.stage == "asking" else checks_text(state)
+
+
+def _checks(state: ChecksState, signs: Glyphs, room: int) -> Iterator[Text]:
     """Those that failed first: they are what somebody looks for when there is no room for all."""
-    results = sorted(found, key=lambda r: (r.passed is not False, r.verdict != "inconclusive"))
+    results = sorted(state.results, key=lambda r: (r.passed is not False, r.verdict != "inconclusive"))
     fitting = results if len(results) <= room else results[: max(room - 1, 0)]
     for result in fitting:
-        line = Text("     ").append_text(_check_mark(result, signs))
+        line = Text("     ").append_text(_check_mark(result, state, signs))
         yield line.append(f" {result.name}  {check_text(result)}")
     if len(fitting) < len(results) and room > 0:
         left = results[len(fitting) :]
@@ -225,11 +230,11 @@ def _checks(found: Sequence[CheckResult], signs: Glyphs, room: int) -> Iterator[
         yield Text(f"       and {len(left)} more checks, {passed} passed", "faint")
 
 
-def _check_mark(result: CheckResult, signs: Glyphs) -> Text:
+def _check_mark(result: CheckResult, state: ChecksState, signs: Glyphs) -> Text:
     if result.verdict == "inconclusive":
         return Text(signs.warn, "warn")
     left_out = bool(result.got) and not result.attempts
-    return signs.mark(result.passed, running=not left_out)
+    return signs.mark(result.passed, running=state.stage == "running" and not left_out)
 
 
 def _rollback(frame: Frame, signs: Glyphs) -> Iterator[Text]:
@@ -258,7 +263,9 @@ def _alarms(frame: Frame, signs: Glyphs) -> Iterator[Text]:
 def _wait(frame: Frame) -> Iterator[Text]:
     waiting = wait(frame.snapshot)
     if waiting:
-        yield Text(f" {waiting.what}, {length(waiting.until - frame.now)} more at most", "warn")
+        asking = frame.checks is not None and frame.checks.stage == "asking"
+        what = "`bgdeploy promote` lets it go on, `bgdeploy stop` ends it" if asking else waiting.what
+        yield Text(f" {what}, {length(waiting.until - frame.now)} more at most", "warn")
 
 
 def _notice(frame: Frame, signs: Glyphs) -> Iterator[Text]:

@@ -213,6 +213,6 @@ def test_somebody_accepts_what_is_inconclusive_and_what_fails_after_the_shift_br
     ended = shop.release(smoke, cart, broken=500, show=promote, interactive=True)
     assert shop.state.stage == "accepted"
     assert (ended.kind, ended.exit) == (Kind.CHECK_FAILED_AFTER, Exit.ROLLED_BACK), ended
-    assert "failed a check after the shift" in ended.headline
+    assert "failed a check while users were on it" in ended.headline
     assert ended.why[0].startswith('check "cart": wanted status 200, got status 500 (GET http://')
     assert (ended.live[0].listener, ended.live[0].side) == ("production", "blue")

@@ -57,6 +57,81 @@ RUNNING = ChecksState(
     ),
 )
 FAILED = replace(RUNNING, stage="failed")
+_LOAD = CheckResult(
+    name="load",
+    request="20 per second for 30s, GET http://shop.example:8080/cart",
+    verdict=None,
+    wanted="success >= 99%, p95 <= 200 ms",
+    got="",
+    attempts=0,
+    seconds=20.6,
+    kind="load",
+    count=1,
+    live="412/600 requests, 20/s, p95 31.2 ms",
+    left=9.4,
+)
+_SMOKE = CheckResult(
+    name="smoke tests",
+    request="$ pytest -q tests/smoke",
+    verdict="inconclusive",
+    wanted="exit 0",
+    got="exit 2: no baseline for the cart",
+    attempts=1,
+    seconds=12.3,
+    kind="command",
+    count=1,
+    output=("cart: 14 passed", "no baseline for the cart"),
+)
+MEASURING = ChecksState("running", "ann@laptop", (_result("health", True), _LOAD))
+_PASSED = replace(
+    _LOAD,
+    verdict="pass",
+    wanted="",
+    got="success 100% >= 99%, p95 31.2 ms <= 200 ms (600 requests, 20/s)",
+    attempts=1,
+    seconds=30.1,
+    live="",
+    left=None,
+)
+ASKING = ChecksState("asking", "ann@laptop", (_PASSED, _SMOKE))
+_CART = CheckResult(
+    name="cart",
+    request="GET http://shop.example/cart",
+    verdict=None,
+    wanted="",
+    got="status 200",
+    attempts=9,
+    seconds=88.0,
+    failures=1,
+    due=7.0,
+)
+_ERRORS = CheckResult(
+    name="errors",
+    request="CloudWatch, green's target group",
+    verdict=None,
+    wanted="",
+    got="target_5xx_rate 0.2% <= 1%",
+    attempts=2,
+    seconds=88.0,
+    kind="metric",
+    due=31.0,
+)
+GUARDING = ChecksState(
+    "passed", "ann@laptop", (_PASSED,), after=ChecksState("running", "ann@laptop", results=(_CART, _ERRORS))
+)
+TAKEN_BACK = replace(
+    GUARDING,
+    after=ChecksState(
+        "failed",
+        "ann@laptop",
+        (
+            replace(_CART, due=None),
+            replace(
+                _ERRORS, verdict="fail", got="target_5xx_rate 3.1% > 1%", attempts=3, failures=1, due=None
+            ),
+        ),
+    ),
+)
 
 
 def _frame(snapshot: Snapshot, checks: ChecksState | None = None, notice: str = "") -> Frame:
@@ -83,6 +158,13 @@ def _ready() -> Snapshot:
     return replace(snapshot, deployment=waiting)
 
 
+def _taken_back() -> Snapshot:
+    """A check after the shift failed, and the deployment was stopped while blue was kept."""
+    shifted = d.linear(761)
+    stopped = replace(shifted.deployment, status="Stopped", error_code="MANUAL_STOP", completed=d.moment(765))
+    return d.rolled_back(replace(shifted, at=d.moment(765), deployment=stopped))
+
+
 FRAMES = {
     "created": _frame(d.linear(1)),
     "installing": _frame(
@@ -98,9 +180,13 @@ FRAMES = {
         )
     ),
     "checking": _frame(d.linear(130), RUNNING),
+    "measuring": _frame(d.linear(138), MEASURING),
+    "asking": _frame(d.linear(138), ASKING),
     "ready": _frame(_ready()),
     "shifting": _frame(d.linear(330), notice="AWS is throttling us"),
     "shifted": _frame(d.linear(761)),
+    "guarding": _frame(d.linear(780), GUARDING),
+    "taken-back": _frame(_taken_back(), TAKEN_BACK),
     "finished": _frame(d.linear(985)),
     "alarmed": _frame(d.alarm_run()[1]),
     "rolling-back": _frame(d.alarm_run()[3]),
@@ -155,6 +241,15 @@ ENDINGS: dict[str, Callable[[], Ending]] = {
     "live": lambda: ending(d.linear(985), page=Page("http://shop.example/", 200)),
     "shifted": lambda: ending(d.linear(761), page=Page("http://shop.example/", 200)),
     "check-failed": lambda: ending(_held_and_failed(), FAILED, page=Page("http://shop.example/", 200)),
+    "check-failed-after": lambda: ending(_taken_back(), TAKEN_BACK, page=Page("http://shop.example/", 200)),
+    "inconclusive": lambda: ending(_held_and_failed(), replace(ASKING, stage="inconclusive")),
+    "guarded": lambda: ending(
+        d.linear(985),
+        replace(
+            GUARDING, after=replace(TAKEN_BACK.after or GUARDING, stage="passed", results=(_CART, _ERRORS))
+        ),
+        page=Page("http://shop.example/", 200),
+    ),
     "unreachable": lambda: ending(_held_and_failed(), replace(FAILED, stage="unreachable")),
     "alarm": lambda: ending(d.alarm_run()[-1], page=Page("http://shop.example/", 200)),
     "no-rollback": lambda: ending(d.alarm_run()[2]),

@@ -8,7 +8,7 @@ import pytest
 
 from bgdeploy.errors import Exit
 from bgdeploy.release.cause import Kind
-from bgdeploy.release.checks import CheckResult, ChecksState
+from bgdeploy.release.checks import CheckResult, ChecksState, Stage
 from bgdeploy.release.ending import Page, detached, ending, gave_up
 from bgdeploy.release.snapshot import Alarm, Snapshot
 from tests import deployments as d
@@ -220,3 +220,63 @@ def test_an_ending_is_plain_data_for_programs() -> None:
     plain = ending(d.alarm_run()[-1], page=PAGE).as_dict()
     assert (plain["kind"], plain["exit"], plain["rollback"]) == ("alarm", 4, d.ROLLBACK_ID)
     assert plain["live"][0]["version"] == "v1"
+
+
+def _shifted_and_stopped() -> Snapshot:
+    shifted = d.linear(761)
+    stopped = replace(shifted.deployment, status="Stopped", error_code="MANUAL_STOP", completed=d.moment(765))
+    return d.rolled_back(replace(shifted, at=d.moment(765), deployment=stopped))
+
+
+_LATER = replace(FAILED_CHECK, name="errors", wanted="", got="target_5xx_rate 3.1% > 1%", kind="metric")
+
+
+def test_a_check_that_failed_after_the_shift_is_named_instead_of_the_stop_it_led_to() -> None:
+    later = ChecksState(stage="failed", owner="me", results=(_LATER,))
+    ended = ending(_shifted_and_stopped(), ChecksState(stage="passed", after=later), page=PAGE)
+    assert (ended.kind, ended.exit) == (Kind.CHECK_FAILED_AFTER, Exit.ROLLED_BACK)
+    assert ended.why[0].startswith('check "errors": target_5xx_rate 3.1% > 1% (')
+
+
+def test_a_check_that_failed_elsewhere_after_the_shift_is_named_as_well() -> None:
+    later = ChecksState(stage="elsewhere", owner="ben@elsewhere", why=('check "errors": 3.1% > 1%',))
+    ended = ending(_shifted_and_stopped(), ChecksState(after=later), page=PAGE)
+    assert (ended.kind, ended.why) == (Kind.CHECK_FAILED_AFTER, ('check "errors": 3.1% > 1%',))
+
+
+def test_a_stop_by_hand_while_checks_went_on_is_a_stop_by_hand() -> None:
+    later = ChecksState(stage="idle", owner="me", results=(replace(_LATER, verdict=None),))
+    ended = ending(_shifted_and_stopped(), ChecksState(after=later), page=PAGE)
+    assert ended.kind is Kind.STOPPED
+
+
+def test_a_check_that_failed_when_all_was_over_needs_a_person() -> None:
+    later = ChecksState(stage="late", owner="me", results=(_LATER,))
+    ended = ending(d.linear(985), ChecksState(stage="passed", after=later), page=PAGE)
+    assert (ended.kind, ended.exit) == (Kind.CHECK_FAILED_AFTER, Exit.NEEDS_A_PERSON)
+    assert ended.headline == "v2 is live, and a check failed when it was too late to go back"
+
+
+@pytest.mark.parametrize(
+    ("stage", "why"),
+    [("inconclusive", "nobody was there to decide"), ("declined", "somebody decided against it")],
+)
+def test_inconclusive_checks_are_an_ending_of_their_own(stage: Stage, why: str) -> None:
+    unsure = replace(FAILED_CHECK, verdict="inconclusive", wanted="exit 0", got="exit 2")
+    ended = ending(_held(), ChecksState(stage=stage, owner="me", results=(unsure,)), page=PAGE)
+    assert (ended.kind, ended.exit) == (Kind.CHECK_INCONCLUSIVE, Exit.ROLLED_BACK)
+    assert ended.why[0].startswith('check "home page": inconclusive: wanted exit 0, got exit 2 (')
+    assert ended.why[1] == why
+
+
+def test_a_failed_command_tells_the_last_it_has_said() -> None:
+    said = tuple(f"line {number}" for number in range(9))
+    failed = replace(FAILED_CHECK, got="exit 1: line 8", output=said)
+    ended = ending(_held(), ChecksState(stage="failed", owner="me", results=(failed,)), page=PAGE)
+    assert ended.why[1:] == ("line 3", "line 4", "line 5", "line 6", "line 7")
+
+
+def test_what_is_only_observed_is_not_why_a_release_failed() -> None:
+    seen = replace(FAILED_CHECK, name="seen", observed=True)
+    ended = ending(_held(), ChecksState(stage="failed", owner="me", results=(seen, FAILED_CHECK)), page=PAGE)
+    assert [line.partition(":")[0] for line in ended.why] == ['check "home page"']
