@@ -43,6 +43,7 @@ class Attendant:
     interactive: bool = False  # somebody is there who can be asked about inconclusive checks
     _holding: Holding | None = None
     _guarding: Guarding | None = None
+    _recalled: ChecksState | None = None
     _time: AwsTime = field(init=False)
 
     def __post_init__(self) -> None:
@@ -52,6 +53,8 @@ class Attendant:
     @property
     def state(self) -> ChecksState:
         """How the checks stand."""
+        if self._recalled:
+            return self._recalled
         before = self._holding.state if self._holding else ChecksState()
         after = self._guarding.state if self._guarding else ChecksState()
         return replace(before, after=None if after == ChecksState() else after)
@@ -63,6 +66,8 @@ class Attendant:
         self._guarding = self._next(self._guarding, snapshot, _moving(snapshot), self._guard)
         if self._guarding and phase(snapshot) is Phase.SHIFTED:
             self._guarding.move()
+        if not (self._holding or self._guarding or self._recalled) and _failed(snapshot):
+            self._recalled = self._recall(snapshot)
 
     def _next(
         self, session: S | None, snapshot: Snapshot, wanted: bool, begin: Callable[[Snapshot, Means], S]
@@ -78,6 +83,19 @@ class Attendant:
         begun = begin(snapshot, means)
         begun.start()
         return begun
+
+    def _recall(self, snapshot: Snapshot) -> ChecksState:
+        """Return what whoever ran the checks of a deployment that has failed has said of them in its claims."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        found = []
+        for after in (False, True):
+            try:
+                claim = self._claims(snapshot, after=after).read()
+            except (BotoCoreError, ClientError):  # then nobody knows
+                claim = None
+            found.append(ChecksState("elsewhere", claim.owner, why=claim.why) if claim else ChecksState())
+        return replace(found[0], after=found[1] if found[1].why else None)
 
     def _hold(self, snapshot: Snapshot, means: Means) -> Holding:
         green = snapshot.test.url if snapshot.test else self._url(self.target.test_listener)
@@ -107,6 +125,11 @@ class Attendant:
         for session in (self._holding, self._guarding):
             if session:
                 session.close()
+
+
+def _failed(snapshot: Snapshot) -> bool:
+    """Tell whether it is over, and not because it succeeded."""
+    return snapshot.deployment.over and snapshot.deployment.status != "Succeeded"
 
 
 def _held(snapshot: Snapshot) -> bool:

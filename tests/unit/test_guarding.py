@@ -187,6 +187,16 @@ def test_why_it_was_taken_back_is_known_to_who_watches_elsewhere(rig: Rig) -> No
     assert _after(watching).why[0].startswith('check "page"')
 
 
+def test_why_it_was_taken_back_is_still_known_when_all_is_over(rig: Rig) -> None:
+    rig.application.status = 500
+    rig.attendant(at=_at(rig, SHIFTED), me=ELSEWHERE)
+    until(lambda: rig.aws.codedeploy.stops and rig.claim("after.claim")["why"])
+    stopped = _at(rig, SHIFTED, deployment={"status": "Stopped", "error_code": "MANUAL_STOP"})
+    later = rig.attendant(at=stopped)
+    assert _after(later).why[0].startswith('check "page"')
+    assert (later.state.stage, _after(later).owner) == ("idle", "ben@elsewhere")
+
+
 def test_a_stop_that_aws_does_not_take_is_asked_for_again(rig: Rig) -> None:
     rig.aws.codedeploy.failures = ["ThrottlingException", "InternalFailure"]
     rig.application.status = 500

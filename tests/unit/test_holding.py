@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,17 @@ def test_what_has_failed_is_known_to_who_watches_elsewhere(rig: Rig) -> None:
     watching = rig.attendant()
     until(lambda: watching.state.stage == "elsewhere")
     assert watching.state.why[0].startswith('check "smoke": wanted exit 0, got exit 1: broken')
+
+
+def test_what_has_failed_is_still_known_when_all_is_over(rig: Rig) -> None:
+    rig.recorded(checks=(Check(name="smoke", command="echo broken; exit 1"),))
+    rig.attendant(ELSEWHERE)
+    until(lambda: rig.answers == ["Failed"], seconds=10)
+    until(lambda: rig.claim()["why"])
+    over = rig.snapshot("Failed")
+    later = rig.attendant(at=replace(over, deployment=replace(over.deployment, status="Failed")))
+    assert (later.state.stage, later.state.owner) == ("elsewhere", "ben@elsewhere")
+    assert later.state.why[0].startswith('check "smoke"')
 
 
 def test_a_command_knows_what_it_is_to_test(rig: Rig, tmp_path: Path) -> None:
