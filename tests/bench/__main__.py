@@ -7,7 +7,7 @@ from importlib import import_module
 
 from tests.bench.table import Figure, render
 
-MEASURED = ("commands", "provisioning", "releasing")
+MEASURED = ("commands", "loading", "provisioning", "releasing")
 
 
 def main(wanted: list[str]) -> int:
