@@ -29,16 +29,28 @@ def allows(documents: Iterable[Mapping[str, Any]], request: Request) -> bool:
     return "Allow" in effects and "Deny" not in effects
 
 
-def trusts(document: Mapping[str, Any], service: str) -> bool:
-    """Tell whether a role's trust policy lets `service` assume it."""
+def trusts(document: Mapping[str, Any], service: str, account: str) -> bool:
+    """Tell whether a role's trust policy lets `service` assume it for the sake of `account`.
+
+    For which of the account's things it does so is outside our sight: a condition on aws:SourceArn is taken to hold.
+    """
     for statement in _list(document.get("Statement")):
         principal = statement.get("Principal")
         named = _list(principal.get("Service")) if isinstance(principal, Mapping) else _list(principal)
         actions = _list(statement.get("Action"))
         assumes = any(_matches(str(action), "sts:AssumeRole", any_case=True) for action in actions)
-        if statement.get("Effect") == "Allow" and assumes and (service in named or "*" in named):
+        meant = assumes and (service in named or "*" in named)
+        if statement.get("Effect") == "Allow" and meant and _acts_for(statement, account):
             return True
     return False
+
+
+def _acts_for(statement: Mapping[str, Any], account: str) -> bool:
+    conditions = {
+        operator: {key: value for key, value in wanted.items() if key.lower() != "aws:sourcearn"}
+        for operator, wanted in (statement.get("Condition") or {}).items()
+    }
+    return _holds(conditions, {"aws:SourceAccount": account})
 
 
 def _applies(statement: Mapping[str, Any], request: Request) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from bgdeploy.sandbox import policy
-from bgdeploy.sandbox.world import PASS, Call, Handler, RefusedError, _Pass
+from bgdeploy.sandbox.world import ACCOUNT, PASS, Call, Handler, RefusedError, _Pass
 
 if TYPE_CHECKING:
     from bgdeploy.sandbox.world import World
@@ -50,7 +50,7 @@ class Roles:
         role, now = self._role(role_arn), self._world.clock.now()
         if role is None or now < self._settled.get(_name(role_arn), now):
             return False
-        return policy.trusts(role["AssumeRolePolicyDocument"], service)
+        return policy.trusts(role["AssumeRolePolicyDocument"], service, ACCOUNT)
 
     def allows(
         self, role_arn: str, action: str, resource: str = "*", context: Mapping[str, str] | None = None

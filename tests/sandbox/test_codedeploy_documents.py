@@ -211,4 +211,22 @@ def test_conditions_hold_as_in_iam(operator: str, wanted: Any, holds: bool) -> N
 )
 def test_a_role_trusts_whom_its_policy_names(statement: Mapping[str, Any], trusted: bool) -> None:
     trust = document({"Effect": "Allow", **statement})
-    assert policy.trusts(trust, "codedeploy.amazonaws.com") is trusted
+    assert policy.trusts(trust, "codedeploy.amazonaws.com", "123456789012") is trusted
+
+
+@pytest.mark.parametrize(
+    ("condition", "trusted"),
+    [
+        ({"StringEquals": {"aws:SourceAccount": "123456789012"}}, True),
+        ({"StringEquals": {"aws:SourceAccount": ["1", "123456789012"]}}, True),
+        ({"StringEquals": {"aws:SourceAccount": "999999999999"}}, False),
+        ({"StringEquals": {"aws:SourceOrgID": "o-1"}}, False),
+        ({"ArnLike": {"aws:SourceArn": "arn:aws:codedeploy:us-east-1:123456789012:*"}}, True),
+    ],
+)
+def test_a_role_trusts_for_the_sake_of_whom_its_policy_names(
+    condition: Mapping[str, Any], trusted: bool
+) -> None:
+    whom = {"Principal": {"Service": "codedeploy.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    trust = document({"Effect": "Allow", **whom, "Condition": condition})
+    assert policy.trusts(trust, "codedeploy.amazonaws.com", "123456789012") is trusted
