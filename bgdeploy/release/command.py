@@ -35,63 +35,77 @@ def run(
     The limit is in seconds of the machine's: a program runs no faster in a sandbox.
     """
     speed, began = speed_of(clock), clock.monotonic()
-    process = subprocess.Popen(
-        ["/bin/sh", "-c", command],
-        cwd=folder,
-        env={**os.environ, **environ},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-    lines: deque[str] = deque(maxlen=_LINES)
-    reader = threading.Thread(target=_read, args=(process, lines), name="check-output", daemon=True)
-    reader.start()
+    group = _Group(command, environ, folder)
     try:
-        while not _ended(process, _GLANCE):
+        while not group.ended(_GLANCE):
             left = limit - (clock.monotonic() - began) / speed
-            tell(lines[-1] if lines else "", max(left, 0.0))
+            tell(group.newest, max(left, 0.0))
             if over():
                 return None
             if left <= 0:
-                _end(process)
-                reader.join(_GRACE)
-                return Finished(None, tuple(lines))
-        # What it has left behind would hold its output open.
-        _signal(process, signal.SIGKILL)
-        reader.join(_GRACE)
-        return Finished(process.returncode, tuple(lines))
+                group.end()
+                return Finished(None, group.output())
+        group.end()  # what it has left behind would hold its output open
+        return Finished(group.status, group.output())
     finally:
-        _end(process)
+        group.end()
 
 
-def _read(process: subprocess.Popen[bytes], lines: deque[str]) -> None:
-    assert process.stdout is not None
-    with suppress(OSError, ValueError), process.stdout:
-        while line := process.stdout.readline(_LONGEST_LINE):
-            if said := line.decode(errors="replace").rstrip():
-                lines.append(said)
+class _Group:
+    """A shell and all that it starts."""
 
+    def __init__(self, command: str, environ: Mapping[str, str], folder: Path) -> None:
+        self._process = subprocess.Popen(
+            ["/bin/sh", "-c", command],
+            cwd=folder,
+            env={**os.environ, **environ},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        self._lines: deque[str] = deque(maxlen=_LINES)
+        self._reader = threading.Thread(target=self._read, name="check-output", daemon=True)
+        self._reader.start()
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the whole group: politely, and then not."""
-    if process.poll() is None:
-        _signal(process, signal.SIGTERM)
-        _ended(process, _GRACE)
-    _signal(process, signal.SIGKILL)
-    _ended(process, _GRACE)
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        with suppress(OSError, ValueError), self._process.stdout as output:
+            while line := output.readline(_LONGEST_LINE):
+                if said := line.decode(errors="replace").rstrip():
+                    self._lines.append(said)
 
+    @property
+    def newest(self) -> str:
+        """The newest line of its output."""
+        return self._lines[-1] if self._lines else ""
 
-def _ended(process: subprocess.Popen[bytes], seconds: float) -> bool:
-    try:
-        process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        return False
-    return True
+    @property
+    def status(self) -> int:
+        """The shell's exit status, minus the signal's number when one has killed it."""
+        return self._process.returncode
 
+    def output(self) -> tuple[str, ...]:
+        """Return the last lines of all that it has said."""
+        self._reader.join(_GRACE)
+        return tuple(self._lines)
 
-def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    with suppress(
-        ProcessLookupError, PermissionError
-    ):  # nobody of the group is left; macOS says it differently
-        os.killpg(process.pid, number)
+    def ended(self, seconds: float) -> bool:
+        """Tell whether the shell ends within `seconds`."""
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def end(self) -> None:
+        """End the whole group: politely, and then not."""
+        if self._process.poll() is None:
+            self._signal(signal.SIGTERM)
+            self.ended(_GRACE)
+        self._signal(signal.SIGKILL)
+        self.ended(_GRACE)
+
+    def _signal(self, number: signal.Signals) -> None:
+        with suppress(ProcessLookupError, PermissionError):  # nobody of it is left; macOS says it differently
+            os.killpg(self._process.pid, number)
