@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bgdeploy.cli import options
-from bgdeploy.cli.following import Following, attendant
+from bgdeploy.cli.following import Following, attendant, how_far
 from bgdeploy.cli.invocation import Invocation, Result
 from bgdeploy.cli.release import open_reader
 from bgdeploy.cli.starting import quietly, starting
@@ -145,5 +145,5 @@ def _follow(
     approving = Approving(attendant(invocation, reader, started.record), reader)
     judge = returned(way.left.version)
     following = Following(invocation, reader, started.deployment_id, approving, started=True, judge=judge)
-    ended = following.follow(until or ("finished" if started.scaling_suspended else "shifted"), timeout)
+    ended = following.follow(how_far(invocation, started, until), timeout)
     return following.result(ended, {"how": "released", **way.as_dict()})

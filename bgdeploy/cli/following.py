@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bgdeploy.release.reader import Reader
     from bgdeploy.release.record import Record
     from bgdeploy.release.snapshot import Snapshot
+    from bgdeploy.release.start import Started
     from bgdeploy.release.watch import Frame, Until
 
 
@@ -42,6 +43,18 @@ def attendant(invocation: Invocation, reader: Reader, record: Record | None = No
         folder=invocation.project,
         interactive=invocation.interactive,
     )
+
+
+def how_far(invocation: Invocation, begun: Started, asked: Until | None) -> Until:
+    """Return how far to follow: as asked, else as far as it takes. Checks after the shift need somebody who follows."""
+    if not begun.record.guarded:
+        return asked or ("finished" if begun.scaling_suspended else "shifted")
+    if asked == "shifted":
+        attach = invocation.spelled(f"`bgdeploy watch {begun.deployment_id}`")
+        invocation.say(f"checks go on after the shift, but only while somebody follows: {attach}")
+        return asked
+    invocation.say("checks go on after the shift, so this follows until the old version is removed")
+    return "finished"
 
 
 @dataclass

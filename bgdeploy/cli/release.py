@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bgdeploy.cli import options
-from bgdeploy.cli.following import Following, attendant
+from bgdeploy.cli.following import Following, attendant, how_far
 from bgdeploy.cli.invocation import Invocation, Result
 from bgdeploy.cli.starting import quietly, starting
 from bgdeploy.errors import BgdeployError, BusyError
@@ -65,21 +65,9 @@ def release(
         attendant(invocation, opening.reader, begun.record),
         started=True,
     )
-    ended = following.follow(_how_far(invocation, begun, until), opening.left)
+    ended = following.follow(how_far(invocation, begun, until), opening.left)
     record = begun.record
     return following.result(ended, {"image": record.image, "task_definition": record.task_definition})
-
-
-def _how_far(invocation: Invocation, begun: Started, asked: Until | None) -> Until:
-    """Return how far to follow: as asked, else as far as it takes. Checks after the shift need somebody who follows."""
-    if not begun.record.guarded:
-        return asked or ("finished" if begun.scaling_suspended else "shifted")
-    if asked == "shifted":
-        attach = invocation.spelled(f"`bgdeploy watch {begun.deployment_id}`")
-        invocation.say(f"checks go on after the shift, but only while somebody follows: {attach}")
-        return asked
-    invocation.say("checks go on after the shift, so this follows until the old version is removed")
-    return "finished"
 
 
 class _Opening:

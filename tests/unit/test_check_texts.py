@@ -77,3 +77,10 @@ def test_how_far_a_check_is_is_no_news() -> None:
 
 def test_who_runs_them_elsewhere_is_told() -> None:
     assert checks_text(ChecksState("elsewhere", "ben@elsewhere"), shifted=True) == "run by ben@elsewhere"
+
+
+def test_not_all_have_passed_when_one_that_is_only_observed_has_not() -> None:
+    seen = replace(OPEN, verdict="fail", observed=True)
+    passed = replace(OPEN, verdict="pass")
+    assert checks_text(ChecksState("passed", "me", (passed,))) == "all passed"
+    assert checks_text(ChecksState("passed", "me", (passed, seen))) == "all that decide have passed"
