@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -153,21 +157,28 @@ class Landscape:
     vpc: str = ""
     balancer: str = ""
     group: str = ""
-    subnets: dict[str, list[str]] = field(default_factory=lambda: {"public": [], "private": []})
+    subnets: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
     def build(self) -> None:
         self.vpc = self.ec2.create_vpc(CidrBlock="10.60.0.0/16")["Vpc"]["VpcId"]
         self.tag(self.vpc, Name="main")
+        twins = [self.ec2.create_vpc(CidrBlock="10.62.0.0/16")["Vpc"]["VpcId"] for _ in range(2)]
+        for twin in twins:
+            self.tag(twin, Name="twin")
         self.ec2.associate_vpc_cidr_block(VpcId=self.vpc, CidrBlock="10.61.0.0/16")
         gateway = self.ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
         self.ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=self.vpc)
         for number, zone in enumerate(("us-east-1a", "us-east-1b")):
             self.subnet("public", number, zone)
             self.subnet("private", number + 8, zone)
+        self.subnet("closed", 20, "us-east-1a")
+        self.subnet("far", 21, "us-east-1c")
+        self.subnet("twins", 0, "us-east-1a", twins[0], "10.62")
         self.route("public", GatewayId=gateway)
         address = self.ec2.allocate_address(Domain="vpc")["AllocationId"]
         nat = self.ec2.create_nat_gateway(SubnetId=self.subnets["public"][0], AllocationId=address)
-        self.route("private", NatGatewayId=nat["NatGateway"]["NatGatewayId"])
+        for tier in ("private", "far"):
+            self.route(tier, NatGatewayId=nat["NatGateway"]["NatGatewayId"])
         self.group = self.ec2.create_security_group(
             GroupName="shared", Description="everybody's", VpcId=self.vpc
         )["GroupId"]
@@ -182,9 +193,9 @@ class Landscape:
             LoadBalancerArn=self.balancer, Port=8010, Protocol="HTTP", DefaultActions=[fixed]
         )
 
-    def subnet(self, tier: str, number: int, zone: str) -> None:
+    def subnet(self, tier: str, number: int, zone: str, vpc: str = "", network: str = "10.60") -> None:
         made = self.ec2.create_subnet(
-            VpcId=self.vpc, CidrBlock=f"10.60.{number}.0/24", AvailabilityZone=zone
+            VpcId=vpc or self.vpc, CidrBlock=f"{network}.{number}.0/24", AvailabilityZone=zone
         )["Subnet"]["SubnetId"]
         self.subnets[tier].append(made)
         self.tag(made, Tier=tier)
@@ -305,7 +316,16 @@ def test_a_vpc_that_is_there_already_is_used_and_left_as_it_was(tmp_path: Path, 
     ("over", "told"),
     [
         ("vpc: {Name: none-such}", "there is no VPC Name=none-such in us-east-1"),
+        ("vpc: {Name: twin}", "2 VPCs are tagged Name=twin: vpc-"),
         ("load_balancer_subnets: [subnet-0123]", "there is no subnet-0123 in us-east-1"),
+        ("load_balancer_subnets: [%(public)s]", "a load balancer needs subnets in two zones"),
+        ("load_balancer_subnets: [%(public)s, %(closed)s]", "are both in us-east-1a"),
+        (
+            "task_subnets: [%(closed)s]",
+            "no route leads out, and the VPC lacks the endpoints ecr.api, ecr.dkr, logs, s3",
+        ),
+        ("task_subnets: [%(far)s]", "is in us-east-1c, where the load balancer has no subnet"),
+        ("task_subnets: [%(twins)s]", "is in vpc-\\w+, not in vpc-"),
         ("load_balancer_subnets: {Tier: private}", "no route leads to an internet gateway"),
         ("task_subnets: {Tier: secret}", "is tagged Tier=secret"),
     ],
@@ -315,14 +335,13 @@ def test_what_cannot_be_used_is_told_before_anything_is_made(
 ) -> None:
     project = Project(tmp_path, "existing-vpc")
     text = (project.folder / "config/base.yaml").read_text(encoding="utf-8")
-    key = over.partition(":")[0]
+    key, over = over.partition(":")[0], over % {tier: ids[0] for tier, ids in landscape.subnets.items()}
     lines = [f"    {over}" if line.strip().startswith(f"{key}:") else line for line in text.splitlines()]
     (project.folder / "config/base.yaml").write_text("\n".join(lines), encoding="utf-8")
     project.write("")
     with pytest.raises(UnusableError, match=told):
         converge.provision(project.aws, project.resources, lambda news: None)
     assert project.left() == []
-    assert landscape.vpc
 
 
 def test_a_load_balancer_that_is_there_already_gets_two_listeners_and_loses_them_again(
@@ -342,7 +361,17 @@ def test_a_load_balancer_that_is_there_already_gets_two_listeners_and_loses_them
     assert "(port 8010 of load balancer 'shared') exists" in refused["listener/test"]
     assert refused["listener/test"].endswith("choose another port in load_balancer")
 
+    # To a load balancer of its own the stack does not move in place, and half of the move would cut it off.
+    subnets = "network: {use: {load_balancer_subnets: {Tier: public}}}"
+    project.write(f"{subnets}\nload_balancer: {{use: null}}\n")
+    command = [sys.executable, "-m", "bgdeploy", "--project", str(project.folder), "provision", "--yes"]
+    environ = {**os.environ, **project.environ}
+    refused_move = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
+    assert refused_move.returncode == Exit.ERROR
+    assert "nothing was changed, because not all can be" in refused_move.stderr
     project.write("")
+    assert project.plan().pending == ()
+
     project.teardown()
     assert project.left() == []
     assert landscape.seen() == before
