@@ -277,6 +277,6 @@ def checks_text(state: ChecksState, *, shifted: bool = False) -> str:
     if state.stage == "elsewhere":
         return f"run by {state.owner}" if state.owner else "run by somebody else"
     text = _STAGES[state.stage][0]
-    if state.stage == "passed" and any(result.passed is False for result in state.results):
+    if state.stage == "passed" and any(result.observed and not result.passed for result in state.results):
         text = "all that decide have passed"
     return _SHIFTED.get(state.stage, text) if shifted else text
