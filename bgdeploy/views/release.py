@@ -75,7 +75,8 @@ def _title(frame: Frame, signs: Glyphs, width: int) -> Text:
     versions = [version for version in (old_version(snapshot), new_version(snapshot)) if version]
     line.append(f" {signs.arrow} ".join(versions), "title")
     took = f"  {length(_end(frame) - snapshot.deployment.created)}"
-    config = f"  {snapshot.deployment.config.removeprefix('CodeDeployDefault.ECS')}"
+    config = snapshot.deployment.config.removeprefix("CodeDeployDefault.ECS")
+    config = f"  {config.removeprefix(f'{snapshot.target.group}-')}"
     if line.cell_len + len(config) + len(took) > width:
         config = ""
     return line.append(config + took, "faint")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -16,17 +18,23 @@ from typing import Any
 import pytest
 import urllib3
 
+from bgdeploy.aws import Aws
 from bgdeploy.cli import run
 from bgdeploy.cli.invocation import Invocation, Result
 from bgdeploy.clock import FastClock, SystemClock
+from bgdeploy.config import Settings
 from bgdeploy.errors import Exit
+from bgdeploy.provision import converge
 from bgdeploy.release import record as records
+from bgdeploy.release import traffic
 from bgdeploy.release.back import live
 from bgdeploy.release.logs import Log
 from bgdeploy.release.phase import Phase, phase
 from bgdeploy.release.reader import Reader, find_target
 from bgdeploy.release.record import key_of
+from bgdeploy.resources.codedeploy import Application
 from bgdeploy.sandbox.control import Running
+from bgdeploy.strategy import PREDEFINED, parse
 
 # Blue is kept longer than any test lasts: whatever is over before has been ended.
 _CONFIG = """\
@@ -42,10 +50,14 @@ checks:
 
 @dataclass
 class Spoken(Invocation):
-    """An invocation that keeps what it says and returns."""
+    """An invocation that keeps what it says and returns, and shares its clients with others: making them takes time."""
 
+    shared: Aws | None = None
     said: list[str] = field(default_factory=list)
     result: Result | None = None
+
+    def aws(self, settings: Settings) -> Aws:
+        return self.shared or super().aws(settings)
 
     def say(self, line: str) -> None:
         self.said.append(line)
@@ -70,19 +82,18 @@ class Shop:
     def __init__(self, project: Path) -> None:
         self.project = project
         self.clock = FastClock(60, SystemClock())  # a second here is one of the sandbox's
-        self.run("init")
+        run(["--project", str(project), "init"], Spoken())
         (project / "config/dev.yaml").write_text(_CONFIG, encoding="utf-8")
-        assert self.run("provision").status == 0
         invocation = Invocation(clock=self.clock, project=project)
-        self.settings = invocation.settings()
-        self.aws = invocation.aws(self.settings)
-        self.target = find_target(self.aws, self.settings.names)
+        self.aws = invocation.aws(invocation.settings())
+        assert self.run("provision").status == 0
+        self.target = find_target(self.aws, invocation.settings().names)
 
-    def invocation(self) -> Spoken:
-        return Spoken(clock=self.clock)
+    def invocation(self, kind: type[Spoken]) -> Spoken:
+        return kind(clock=self.clock, shared=self.aws)
 
     def run(self, *command: str, by: Spoken | None = None) -> Ended:
-        by = by or self.invocation()
+        by = by or self.invocation(Spoken)
         status = run(["--project", str(self.project), "--output", "json", *command], by)
         result = by.result
         assert result is not None
@@ -91,7 +102,7 @@ class Shop:
 
     def begin(self, *command: str) -> tuple[Spoken, Callable[[], Ended]]:
         """Run a command in a thread, and return what waits for its end."""
-        by, ended = self.invocation(), list[Ended]()
+        by, ended = self.invocation(Spoken), list[Ended]()
         thread = threading.Thread(target=lambda: ended.append(self.run(*command, by=by)))
         thread.start()
 
@@ -113,18 +124,37 @@ class Shop:
     def live(self) -> str:
         return live(self.reader).version
 
-    def approve_within(self, minutes: int | None) -> None:
-        """Have the deployment group wait for approval; None: no longer."""
+    def approve_within(self, minutes: int) -> None:
+        """Have the deployment group wait for approval."""
         group = self.aws.client("codedeploy").get_deployment_group(
             applicationName=self.target.application, deploymentGroupName=self.target.group
         )["deploymentGroupInfo"]["blueGreenDeploymentConfiguration"]
-        action = "STOP_DEPLOYMENT" if minutes else "CONTINUE_DEPLOYMENT"
-        ready = {"actionOnTimeout": action, "waitTimeInMinutes": minutes or 0}
+        ready = {"actionOnTimeout": "STOP_DEPLOYMENT", "waitTimeInMinutes": minutes}
         self.aws.client("codedeploy").update_deployment_group(
             applicationName=self.target.application,
             currentDeploymentGroupName=self.target.group,
             blueGreenDeploymentConfiguration={**group, "deploymentReadyOption": ready},
         )
+
+    @contextmanager
+    def trouble(self) -> Iterator[None]:
+        """Have an alarm go off, stay on, and be over again."""
+        url, over = self.target.urls[self.target.production_listener], threading.Event()
+
+        def miss() -> None:
+            while not over.is_set():
+                urllib3.request("GET", f"{url}/missing", retries=False, timeout=5)
+                self.clock.sleep(10)
+
+        thread = threading.Thread(target=miss)
+        thread.start()
+        try:
+            self.await_(lambda: self.reader.alarms()[0].state == "ALARM")
+            yield
+        finally:
+            over.set()
+            thread.join()
+        self.await_(lambda: self.reader.alarms()[0].state == "OK")
 
     def await_(self, there: Callable[[], Any]) -> Any:
         """Return what `there` returns once it is something, within ten minutes of the sandbox's."""
@@ -144,6 +174,13 @@ def shop(sandbox: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield Shop(tmp_path_factory.mktemp("operating"))
 
 
+def test_before_anything_is_released_there_is_nothing_to_go_back_to_or_to_tell(shop: Shop) -> None:
+    nowhere = shop.run("rollback")
+    assert nowhere.status == 1
+    assert "there is nothing to go back to: nothing has gone live yet" in nowhere.error
+    assert shop.run("history").data["releases"] == []
+
+
 def test_a_strategy_that_codedeploy_does_not_predefine_gets_a_config(shop: Shop) -> None:
     ended = shop.run("release", "v1", "--strategy", "canary 40% 1m")
     assert (ended.status, shop.live()) == (0, "v1"), ended
@@ -161,6 +198,46 @@ def test_what_is_live_already_is_not_released_again(shop: Shop) -> None:
     ended = shop.run("release", "v1")
     assert (ended.status, ended.data["already"]) == (0, "live")
     assert shop.reader.latest() == latest
+    assert "v1 is the first that went live" in shop.run("rollback").error
+
+
+def test_a_config_that_cannot_be_used_is_told_before_anything_is_done(shop: Shop) -> None:
+    codedeploy = shop.aws.client("codedeploy")
+    codedeploy.create_deployment_config(
+        deploymentConfigName="half", minimumHealthyHosts={"type": "FLEET_PERCENT", "value": 50}
+    )
+    other = {"type": "TimeBasedLinear", "timeBasedLinear": {"linearPercentage": 9, "linearInterval": 7}}
+    codedeploy.create_deployment_config(
+        deploymentConfigName=f"{shop.target.group}-Linear50PercentEvery7Minutes",
+        computePlatform="ECS",
+        trafficRoutingConfig=other,
+    )
+    for strategy, status, sentence in (
+        ("no-such", Exit.USAGE, "there is no deployment config no-such"),
+        ("half", Exit.USAGE, "half is for Server, not for ECS"),
+        ("linear 50% 7m", Exit.ERROR, "does not do what its name says"),
+        ("linear 0% 90s", Exit.USAGE, "whole minutes, at least 1m, not '90s'"),
+    ):
+        ended = shop.run("release", "v7", "--strategy", strategy)
+        assert (ended.status, ended.said) == (status, ""), ended
+        assert sentence in ended.error
+
+
+def test_a_stack_takes_its_configs_along_and_leaves_what_another_uses(shop: Shop) -> None:
+    codedeploy, shop_group = shop.aws.client("codedeploy"), shop.target.group
+    aws = Aws(stack="leaving-dev", region="us-east-1", clock=shop.clock)
+    application = Application(name="leaving-dev")
+    converge.provision(aws, [application], lambda progress: None)
+    ways = [parse(text) for text in ("canary 20% 3m", "linear 20% 3m", "linear 30% 3m")]
+    for way in ways:
+        traffic.make(aws, way)
+    used = ways[2].config("leaving-dev")
+    group = {"applicationName": shop_group, "currentDeploymentGroupName": shop_group}
+    codedeploy.update_deployment_group(**group, deploymentConfigName=used)
+    converge.teardown(aws, [application], lambda progress: None)
+    codedeploy.update_deployment_group(**group, deploymentConfigName=PREDEFINED[0])
+    names = codedeploy.list_deployment_configs()["deploymentConfigsList"]
+    assert [name for name in names if name.startswith("leaving-dev-")] == [used]
 
 
 def test_what_is_on_its_way_already_is_followed_and_anything_else_is_in_the_way(shop: Shop) -> None:
@@ -170,6 +247,25 @@ def test_what_is_on_its_way_already_is_followed_and_anything_else_is_in_the_way(
     assert ended.data["deployment"] == started.data["deployment"]
     busy = shop.run("release", "v1")
     assert (busy.status, busy.data["phase"]) == (Exit.ANOTHER_IS_ACTIVE, "shifted")
+    left = shop.run("release", "v1", "--if-active", "wait", "--timeout", "1s")
+    assert left.status == Exit.GAVE_UP_WAITING
+    assert "nothing was started" in left.error
+
+
+class Impatient(Spoken):
+    """Somebody presses Ctrl-C when they read that they have to wait."""
+
+    def say(self, line: str) -> None:
+        super().say(line)
+        if "waiting for its end" in line:
+            raise KeyboardInterrupt
+
+
+def test_ctrl_c_while_it_waits_starts_nothing(shop: Shop) -> None:
+    active = shop.reader.active()
+    ended = shop.run("release", "v1", "--if-active", "wait", by=shop.invocation(Impatient))
+    assert (ended.status, ended.error) == (Exit.INTERRUPTED, "interrupted: nothing was started: ")
+    assert shop.reader.active() == active
 
 
 def test_replacing_what_only_keeps_the_old_version_ends_that_wait(shop: Shop) -> None:
@@ -190,11 +286,14 @@ def test_going_back_while_the_old_version_is_kept_stops_the_deployment(shop: Sho
 
 
 def test_going_back_from_what_is_finished_releases_the_one_before_by_its_own_appspec(shop: Shop) -> None:
-    ended = shop.run("rollback")
+    with shop.trouble():
+        ended = shop.run("rollback")
+    assert "in ALARM: no alarm stops this deployment" in ended.said
     assert (ended.status, ended.data["how"], shop.live()) == (0, "released", "v1"), ended
     assert (ended.data["back_from"], ended.data["back_to"]) == ("v2", "v1")
     assert ended.data["checks"]["stage"] == "passed"
     info = shop.info(ended.data["deployment"])
+    assert info["overrideAlarmConfiguration"]["enabled"] is False
     first = next(one for one in _deployments(shop) if "release v1 " in one.get("description", ""))
     assert info["revision"] == first["revision"]
     told = records.load(shop.aws, shop.target.bucket, key_of(info["description"]) or "")
@@ -312,21 +411,34 @@ def test_what_nobody_approves_in_time_never_reaches_production(shop: Shop) -> No
     assert shop.live() == "v1"
 
 
+def test_a_release_that_somebody_else_started_is_told_too(shop: Shop) -> None:
+    balancer = {"ContainerName": "no-such", "ContainerPort": 80}
+    properties = {"TaskDefinition": live(shop.reader).task_definition, "LoadBalancerInfo": balancer}
+    service = {"Type": "AWS::ECS::Service", "Properties": properties}
+    content = json.dumps({"version": "0.0", "Resources": [{"TargetService": service}]})
+    made = shop.aws.client("codedeploy").create_deployment(
+        applicationName=shop.target.application,
+        deploymentGroupName=shop.target.group,
+        revision={"revisionType": "AppSpecContent", "appSpecContent": {"content": content}},
+    )
+    shop.await_(lambda: shop.reader.active() is None)
+    (told,) = shop.run("history", "--limit", "1").data["releases"]
+    assert (told["deployment"], told["version"], told["by"]) == (made["deploymentId"], "v1", "")
+    assert (told["result"], told["error_code"]) == ("rolled back", "ECS_UPDATE_ERROR")
+
+
 def test_the_history_tells_what_became_of_each_release_and_folds_rollbacks_into_it(shop: Shop) -> None:
     told = shop.run("history", "--limit", "100").data["releases"]
     ours = [info for info in reversed(_deployments(shop)) if info["creator"] == "user"]
     assert [one["deployment"] for one in told] == [info["deploymentId"] for info in ours]
     shown = [(one["version"], one["result"], one["why"], one["live"]) for one in told]
-    assert shown[:4] == [
+    assert shown[1:5] == [
         ("v2", "rolled back", "nobody approved it in time", False),
         ("v1", "went live", "", True),
         ("v2", "went live", "", False),
         ("v3", "rolled back", "stopped by hand", False),
     ]
-    assert told[2]["undoes"] == told[3]["deployment"]
+    assert told[3]["undoes"] == told[4]["deployment"]
     assert [one["version"] for one in told if one["undoes"]] == ["v2", "v1"]
-    assert told[0]["rollback"] not in {one["deployment"] for one in told}
-    assert all(one["by"] and one["seconds"] > 0 and "@sha256:" in one["image"] for one in told)
-    assert [one["deployment"] for one in shop.run("history", "--limit", "1").data["releases"]] == [
-        told[0]["deployment"]
-    ]
+    assert not {one["rollback"] for one in told} & {one["deployment"] for one in told}
+    assert all(one["by"] and one["seconds"] > 0 and "@sha256:" in one["image"] for one in told[1:])
