@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from bgdeploy.provision.resource import Resource
 from bgdeploy.sandbox.world import World
-from tests.resources.near import Scene
+from bgdeploy.stack import build
+from tests.resources.near import NearAws, Scene, small
+
+ROOT = Path(__file__).parents[2]
 
 Deed = Callable[[Scene], object]  # what somebody does to the resource of a scene, with plain boto3
 
@@ -45,6 +49,15 @@ class Life:
     @property
     def name(self) -> str:
         return " ".join(filter(None, (self.kind.__name__, self.what)))
+
+
+def staged(world: World, life: Life, app: str) -> Scene:
+    """Return a scene with one of the kind in a stack of its own, called after `app`."""
+    settings = small(app, life.config(world))
+    aws = NearAws(world, settings.names.stack, tls=life.tls)
+    stack = build(settings, ROOT, aws.account, aws.region)
+    alike = (each for each in stack if type(each) is life.kind and life.label in {"", each.label})
+    return Scene(aws, stack, next(alike))
 
 
 def nothing(scene: Scene) -> None:

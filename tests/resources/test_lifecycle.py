@@ -6,7 +6,6 @@ import importlib
 import pkgutil
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from pathlib import Path
 
 import pytest
 
@@ -15,7 +14,6 @@ from bgdeploy.aws import ADDRESS_TAG, STACK_TAG, Attrs, Aws
 from bgdeploy.provision.plan import Action
 from bgdeploy.provision.resource import TAGS, Known, Look, Resource
 from bgdeploy.sandbox.world import World
-from bgdeploy.stack import build
 from tests.resources import (
     lives_balancing,
     lives_deploying,
@@ -24,10 +22,9 @@ from tests.resources import (
     lives_service,
     lives_storage,
 )
-from tests.resources.life import Life
-from tests.resources.near import NearAws, Scene, living, small
+from tests.resources.life import Life, staged
+from tests.resources.near import Scene
 
-ROOT = Path(__file__).parents[2]
 LIVES: tuple[Life, ...] = (
     *lives_storage.LIVES,
     *lives_network.LIVES,
@@ -38,16 +35,10 @@ LIVES: tuple[Life, ...] = (
 )
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with living(tmp_path_factory.mktemp("world")) as made:
-        yield made
-
-
 @pytest.mark.parametrize("number", range(len(LIVES)), ids=lambda number: LIVES[number].name)
 def test_each_kind_is_made_healed_refused_and_removed(number: int, world: World) -> None:
     life = LIVES[number]
-    scene = _scene(world, life, f"life-{number}")
+    scene = staged(world, life, f"life-{number}")
     _is_made(scene)
     _has_a_way_to_drift_for_each_field(life, scene)
     for field, deed in life.drift:
@@ -64,14 +55,6 @@ def test_each_kind_is_made_healed_refused_and_removed(number: int, world: World)
         _is_let_go(life, scene)
     assert scene.pending() == []
     _is_removed(scene)
-
-
-def _scene(world: World, life: Life, app: str) -> Scene:
-    settings = small(app, life.config(world))
-    aws = NearAws(world, settings.names.stack, tls=life.tls)
-    stack = build(settings, ROOT, aws.account, aws.region)
-    alike = (each for each in stack if type(each) is life.kind and life.label in {"", each.label})
-    return Scene(aws, stack, next(alike))
 
 
 def test_each_kind_has_a_life() -> None:
