@@ -16,7 +16,9 @@ TARGET = (
 )
 
 # A release that was killed may have left auto scaling suspended: whoever comes by gives it back.
-RESTORE = calls("s3", "GetObject", on.SUSPENSION, besides=SEEN)
+RESTORE = calls("s3", "GetObject", on.SUSPENSION, besides=SEEN) + calls(
+    "application-autoscaling", "DescribeScalableTargets", on.ANYTHING
+)
 
 WATCH = (
     TARGET
@@ -28,6 +30,10 @@ WATCH = (
     + calls("ecs", "ListTasks", on.TASKS_OF_CLUSTER)
     + calls("ecs", "DescribeTasks", on.TASKS)
     + calls("elbv2", "DescribeTargetHealth", on.ANYTHING)
+    # What was released before, and what the application says.
+    + calls("codedeploy", "BatchGetDeployments", on.GROUP)
+    + calls("logs", "DescribeLogGroups", on.ANYTHING)
+    + calls("logs", "FilterLogEvents", on.APPLICATION_LOG)
     # The checks: what to ask, the hook's call, the claim on it, and the answer.
     + calls("s3", "GetObject", on.RECORDS, on.HOOKS, besides=SEEN)
     + calls("s3", "PutObject", on.HOOKS)
@@ -63,11 +69,10 @@ RELEASE = (
         # What its caller needs besides (aws-facts 8.2).
         besides=(
             *besides("codedeploy:GetDeploymentConfig", on.CONFIG),
-            *besides(
-                "codedeploy:GetApplicationRevision codedeploy:RegisterApplicationRevision", on.APPLICATION
-            ),
+            *besides("codedeploy:GetApplicationRevision", on.APPLICATION),
+            *besides("codedeploy:RegisterApplicationRevision", on.APPLICATION),
         ),
     )
     + calls("codedeploy", "StopDeployment", on.GROUP)
-    + calls("application-autoscaling", "DescribeScalableTargets", on.ANYTHING)
+    + calls("codedeploy", "GetApplicationRevision", on.APPLICATION)  # what a rollback releases once more
 )

@@ -56,7 +56,6 @@ def _scaling(resources: Sequence[Resource]) -> Iterator[Calls]:
     """Yield what gives auto scaling back that a killed release has left suspended."""
     if any(isinstance(each, ScalableTarget) for each in resources):
         yield SUSPEND
-        yield calls("application-autoscaling", "DescribeScalableTargets", on.ANYTHING)
         yield calls("s3", "PutObject", on.SUSPENSION)
         yield calls("codedeploy", "ListDeployments GetDeployment", on.GROUP)
 

@@ -11,6 +11,7 @@ import pytest
 from bgdeploy.cli import run
 from bgdeploy.cli.invocation import Invocation
 from bgdeploy.permissions.policy import Use
+from bgdeploy.resources.ec2 import ADDRESS, NAT_GATEWAY
 from bgdeploy.resources.ecs import Cluster
 from bgdeploy.resources.function import Function
 from bgdeploy.resources.listeners import Listener
@@ -113,10 +114,8 @@ def _tidy(stack: Stack) -> None:
     ec2 = stack("ec2")
     within = [{"Name": "vpc-id", "Values": [stack.found(Vpc)["VpcId"]]}]
     for nat in ec2.describe_nat_gateways(Filter=within)["NatGateways"]:
-        ident, (address,) = nat["NatGatewayId"], nat["NatGatewayAddresses"]
-        ec2.delete_nat_gateway(NatGatewayId=ident)
-        ec2.get_waiter("nat_gateway_deleted").wait(NatGatewayIds=[ident], WaiterConfig={"Delay": 1})
-        ec2.release_address(AllocationId=address["AllocationId"])
+        NAT_GATEWAY.delete(stack.aws, nat["NatGatewayId"])
+        ADDRESS.delete(stack.aws, nat["NatGatewayAddresses"][0]["AllocationId"])
     for table in ec2.describe_route_tables(Filters=within)["RouteTables"]:
         if not table["Tags"] and not table["Associations"]:
             ec2.delete_route_table(RouteTableId=table["RouteTableId"])
@@ -230,6 +229,8 @@ def stack(sandbox: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         _tidy(lived)
         lived.run("release", "release", "v4", "--detach")
         lived.run("teardown", "teardown", "--yes")
+        # Who releases may watch, and a pipeline may release.
+        lived.recorded["release"] |= lived.recorded["watch"]
         lived.recorded["ci"] |= lived.recorded["release"]
         yield lived
 
@@ -239,6 +240,11 @@ def _release(stack: Stack) -> None:
     stack.run("release", "release", "v1", "--detach")
     stack.run("watch", "watch", "--until", "finished")
     stack.run("release", "release", "v2", "--strategy", "linear 50% 1m")
+    stack.run("release", "promote")
+    stack.run("watch", "watch", "--until", "finished")
+    stack.run("watch", "history")
+    stack.run("watch", "logs")
+    stack.run("release", "rollback")
     stack.run("release", "promote")
     stack.run("watch", "watch", "--until", "finished")
     stack.run("release", "release", "v3", "--detach")

@@ -121,7 +121,7 @@ def test_a_watcher_can_answer_the_hook_and_change_nothing_else() -> None:
     changing = {
         each
         for each in actions("watch")
-        if not each.partition(":")[2].startswith(("Describe", "Get", "List", "BatchGet"))
+        if not each.partition(":")[2].startswith(("Describe", "Get", "List", "BatchGet", "Filter"))
     }
     assert changing == {
         "codedeploy:ContinueDeployment",
