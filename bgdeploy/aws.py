@@ -164,7 +164,7 @@ class NotYetError(Exception):
 
 
 def wait_until(aws: Aws, there: Callable[[], bool], patience: float) -> None:
-    """Return once `there` says yes. Raises NotYetError after `patience` seconds, LeftError when `aws.leaving` is set."""
+    """Return once `there` says yes. Raises NotYetError after `patience` seconds, LeftError when `aws.leaving` is."""
 
     def ask() -> None:
         if not there():
