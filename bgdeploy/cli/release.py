@@ -88,17 +88,14 @@ class _Opening:
 
     def start(self, *, if_active: IfActive, force: bool, **asked: Any) -> Started | Same:
         """Start it when nothing is in its way (any more); or return what is there already of what it wants."""
-        from bgdeploy.release.start import require, start
+        from bgdeploy.release.start import start
         from bgdeploy.release.wanted import Wanted
         from bgdeploy.release.way import Way, make_way
         from bgdeploy.stack import task_network
 
         invocation, settings, project = self.invocation, self.settings, self.invocation.project
-        require(settings, project, asked["version"], asked["strategy"])
-        self.reader = open_reader(invocation)
+        self._open(asked["version"], asked["strategy"])
         aws = self.reader.aws
-        if self._timeout is not None:
-            self._deadline = aws.clock.monotonic() + self._timeout
 
         def network() -> Any:
             return task_network(aws, settings, project)
@@ -125,6 +122,17 @@ class _Opening:
                 if if_active == "fail":
                     raise
                 interrupts.let_through()
+
+    def _open(self, version: str, strategy: str | None) -> None:
+        """Find the stack. What is wrong with the request is told now, and not after a long wait."""
+        from bgdeploy.release.start import require
+        from bgdeploy.release.traffic import look_up
+
+        way, _ = require(self.settings, self.invocation.project, version, strategy)
+        self.reader = open_reader(self.invocation)
+        look_up(self.reader.aws, way)
+        if self._timeout is not None:
+            self._deadline = self.reader.aws.clock.monotonic() + self._timeout
 
 
 def _already(opening: _Opening, same: Same, version: str, until: Until | None, detach: bool) -> Result:

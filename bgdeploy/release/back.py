@@ -151,19 +151,7 @@ def start(
         say(f"{', '.join(on)} in ALARM: no alarm stops this deployment")
     if not there:
         config_made(aws, strategy, say)
-    asked = tuple(fill(check, good.version) for check in settings.config.checks)
-    told = Record(
-        version=good.version,
-        env=settings.env,
-        image=good.image,
-        task_definition=good.task_definition,
-        checks=good.told.checks if good.told else asked,
-        mode=how.checks,
-        by=who(),
-        started=aws.clock.now().isoformat(timespec="seconds"),
-        context=good.told.context if good.told else "",
-        undoes=how.undoes,
-    )
+    told = _record(settings, good, how, aws.clock.now().isoformat(timespec="seconds"))
     record.save(aws, reader.target.bucket, told)
     text = good.text
     if template:
@@ -172,6 +160,22 @@ def start(
     prepared = Prepared(reader, strategy.config(aws.stack), text, told, bool(on))
     begin()
     return launch(prepared, say)
+
+
+def _record(settings: Settings, good: Good, how: How, started: str) -> Record:
+    asked = tuple(fill(check, good.version) for check in settings.config.checks)
+    return Record(
+        version=good.version,
+        env=settings.env,
+        image=good.image,
+        task_definition=good.task_definition,
+        checks=good.told.checks if good.told else asked,
+        mode=how.checks,
+        by=who(),
+        started=started,
+        context=good.told.context if good.told else "",
+        undoes=how.undoes,
+    )
 
 
 def undone(ended: Ending) -> Ending:

@@ -40,7 +40,7 @@ class Wanted:
         primary: Attrs = next(
             (one for one in service.get("taskSets") or () if one["status"] == "PRIMARY"), {}
         )
-        if not primary or not self._whole(reader, primary) or not self._is(primary["taskDefinition"]):
+        if not primary or not self._is(primary["taskDefinition"]) or not self._whole(reader, primary):
             return None
         # Network and platform go out with a release and with nothing else.
         platform = self.settings.config.service.platform_version

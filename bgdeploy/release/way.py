@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from bgdeploy.aws import retry
 from bgdeploy.errors import BgdeployError, Exit, InterruptError
 from bgdeploy.release import operations, preflight
 from bgdeploy.release.ending import Ending
@@ -14,6 +15,8 @@ from bgdeploy.release.reader import Reader
 from bgdeploy.release.snapshot import Snapshot
 from bgdeploy.release.wanted import Wanted
 from bgdeploy.release.watch import Show, follow
+
+_PATIENCE = 30.0  # seconds for a wait to begin that is to be ended
 
 IfActive = Literal["fail", "wait", "replace"]
 Policy = Literal["fail", "wait", "replace", "undo"]  # undo: stop it and roll it back, wherever it is
@@ -81,12 +84,22 @@ def _shorten(reader: Reader, snapshot: Snapshot, policy: Policy) -> str:
         return ""
     try:
         if policy == "replace" and phase(snapshot) is Phase.SHIFTED:
-            operations.promote(reader.aws, ident, Phase.SHIFTED)
+            _end_wait(reader, ident)
             return "its old version is removed now"
         operations.stop(reader.aws, ident)
     except BgdeployError as error:  # it has just ended, or left that wait
         return error.message
     return "it is stopped, and rolled back"
+
+
+def _end_wait(reader: Reader, ident: str) -> None:
+    """End the time for which blue is kept. It begins a moment after all events have passed (aws-facts 2.2)."""
+    retry(
+        reader.aws,
+        lambda: operations.promote(reader.aws, ident, Phase.SHIFTED),
+        lambda error: isinstance(error, BgdeployError) and reader.active() == ident,
+        _PATIENCE,
+    )
 
 
 def _require_over(ended: Ending, active: str) -> None:

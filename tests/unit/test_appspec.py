@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from bgdeploy.config import Config, Service, Settings
 from bgdeploy.errors import UsageError
-from bgdeploy.release.appspec import Filling, moved, read, render, revision
+from bgdeploy.release.appspec import Filling, moved, read, render, revision, task_definition
 
 STARTER = read(Path(__file__).parents[2])
 FILLING = Filling(
@@ -186,3 +186,21 @@ def test_only_a_platform_other_than_the_latest_is_said() -> None:
         return Filling.of(Settings("dev", config), FILLING.task_definition).platform_version
 
     assert (platform("LATEST"), platform("1.4.0")) == ("", "1.4.0")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            "version: 0.0\nResources:\n  - TargetService:\n      Properties: {TaskDefinition: arn:one}\n",
+            "arn:one",
+        ),
+        (
+            '{"version": 0.0, "resources": [{"any": {"properties": {"taskDefinition": "arn:two"}}}]}',
+            "arn:two",
+        ),
+        ("version: 0.0\n", ""),
+    ],
+)
+def test_whoever_wrote_it_an_appspec_tells_its_task_definition(text: str, told: str) -> None:
+    assert task_definition(text) == told

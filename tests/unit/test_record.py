@@ -13,7 +13,7 @@ from bgdeploy.aws import Aws
 from bgdeploy.clock import SystemClock
 from bgdeploy.config import Check, Duration
 from bgdeploy.release import record as records
-from bgdeploy.release.record import Record, decode, encode, key_of
+from bgdeploy.release.record import Record, decode, described, encode, key_of
 
 SECONDS = st.integers(0, 10**7).map(Duration)
 TEXT = st.text(st.characters(codec="utf-8"), max_size=8)
@@ -62,6 +62,12 @@ def test_whatever_is_released_by_whomever_its_description_leads_back(version: st
     made = _record(version, by)
     assert len(made.description) <= 256
     assert key_of(made.description) == made.key
+
+
+def test_a_description_tells_version_and_who() -> None:
+    told = described(_record("1.4.0-rc1", "ann@laptop").description)
+    assert told is not None
+    assert (told.version, told.by) == ("1.4.0-rc1", "ann@laptop")
 
 
 @pytest.mark.parametrize(
