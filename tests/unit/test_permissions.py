@@ -176,3 +176,12 @@ def test_an_existing_load_balancer_is_named_and_never_changed(tmp_path: Path) ->
 
 def test_the_length_that_iam_counts_has_no_white_space_in_it() -> None:
     assert length({"Sid": "a b", "Action": ["x"]}) == len('{"Sid":"ab","Action":["x"]}')
+
+
+def test_who_watches_checks_after_the_shift_may_read_what_they_measure_and_go_back(tmp_path: Path) -> None:
+    guarded = config(tmp_path, "checks: [{name: errors, metric: target_5xx_rate, below: 1%}]")
+    assert actions("watch", guarded) - actions("watch") == {
+        "cloudwatch:GetMetricData",
+        "codedeploy:StopDeployment",
+    }
+    assert actions("release", guarded) - actions("release") == {"cloudwatch:GetMetricData"}
