@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import urllib3
 
 from bgdeploy.aws import Aws
 from bgdeploy.cli import run
@@ -106,6 +107,12 @@ class Clinic:
         finally:
             self.heal()
 
+    def visit(self) -> int:
+        """Ask production for its page, and return the status."""
+        target = self.target
+        url = target.urls[target.production_listener]
+        return int(urllib3.request("GET", url, retries=False, timeout=5).status)
+
     def await_alarm(self, name: str, state: str) -> None:
         for _ in range(100):
             if (
@@ -194,8 +201,8 @@ def test_a_stack_that_was_just_provisioned_is_well(doctor: Doctor) -> None:
     assert envelope["ok"], envelope
     told = envelope["result"]["findings"]
     assert [(each["check"], each["text"]) for each in told if each["state"] == "warning"] == []
-    # The sandbox has no quotas, and the placeholder's image is in a public registry.
-    assert [each["check"] for each in told if each["state"] == "not checked"] == ["vCPU quota", "image"]
+    # The placeholder's image is in a public registry.
+    assert [each["check"] for each in told if each["state"] == "not checked"] == ["image"]
     assert {each["text"] for each in told if each["check"] == "alarms"} >= {"theirs is OK"}
 
 
@@ -265,9 +272,7 @@ def test_a_hook_that_may_not_answer_is_told(clinic: Clinic, doctor: Doctor) -> N
         (role, hook) = doctor.complaints()
     assert role[:2] == ("roles", "fails")
     assert f"the role {name} may not logs:CreateLogStream on" in role[2]
-    assert hook[2].startswith(
-        "its role may not codedeploy:PutLifecycleEventHookExecutionStatus (going by its"
-    )
+    assert hook[2].startswith("its role may not codedeploy:PutLifecycleEventHookExecutionStatus (IAM says)")
 
 
 def test_a_hook_with_other_code_is_told_and_one_that_is_gone_fails(clinic: Clinic, doctor: Doctor) -> None:
@@ -302,6 +307,21 @@ def test_an_alarm_that_is_on_and_one_that_is_gone_are_told(clinic: Clinic, docto
     finally:
         cloudwatch.put_metric_alarm(AlarmName="theirs", **THEIRS)
         clinic.await_alarm("theirs", "OK")
+
+
+def test_an_alarm_on_both_colours_goes_off_on_what_visitors_meet(clinic: Clinic, doctor: Doctor) -> None:
+    cloudwatch, name = clinic("cloudwatch"), "doctored-dev-slow"
+    slow = cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"][0]
+    kept = ("AlarmName", "Metrics", "EvaluationPeriods", "ComparisonOperator", "TreatMissingData")
+    with clinic.broken(
+        lambda: cloudwatch.put_metric_alarm(**{key: slow[key] for key in kept}, Threshold=0.000001),
+        lambda: [clinic.visit() for _ in range(3)],
+    ):
+        clinic.await_alarm(name, "ALARM")
+        check, state, text = doctor.only()
+    assert (check, state) == ("alarms", "fails")
+    assert text.startswith(f"alarm {name} is in ALARM (")
+    clinic.await_alarm(name, "OK")
 
 
 def test_an_alarm_without_its_metric_filter_cannot_go_off(clinic: Clinic, doctor: Doctor) -> None:

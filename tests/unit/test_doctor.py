@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -332,6 +333,21 @@ def test_iams_own_word_on_the_hooks_role_counts(decision: str, denied: tuple[str
     result = {"EvalActionName": ANSWER, "EvalDecision": decision}
     aws.stubs["iam"].add_response("simulate_principal_policy", {"EvaluationResults": [result]})
     assert roles.denied_answers(aws, HOOK_ROLE, Names("shop-dev")) == (denied, True)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("resource", "denied"), [("*", ()), ("arn:aws:codedeploy:other", (ANSWER,))])
+def test_where_iam_may_not_be_asked_the_hooks_policies_are_read(
+    resource: str, denied: tuple[str, ...]
+) -> None:
+    aws = StubbedAws("iam")
+    iam, role = aws.stubs["iam"], {"RoleName": HOOK_ROLE.name}
+    iam.add_client_error("simulate_principal_policy", "AccessDenied")
+    iam.add_response("list_role_policies", {"PolicyNames": ["bgdeploy"]}, role)
+    statement = {"Effect": "Allow", "Action": ANSWER, "Resource": resource}
+    policy = {**role, "PolicyName": "bgdeploy", "PolicyDocument": json.dumps({"Statement": [statement]})}
+    iam.add_response("get_role_policy", policy, {**role, "PolicyName": "bgdeploy"})
+    iam.add_response("list_attached_role_policies", {"AttachedPolicies": []}, role)
+    assert roles.denied_answers(aws, HOOK_ROLE, Names("shop-dev")) == (denied, False)  # type: ignore[arg-type]
 
 
 def test_what_is_in_use_of_a_quota_is_asked_of_the_metric_that_counts_it() -> None:
