@@ -36,7 +36,7 @@ def doctor(invocation: Invocation, fix: bool, yes: bool) -> Result:
     found = tuple(judge.findings(condition))
     fixed: list[str] = []
     for mend in _mends(found) if fix else ():
-        if yes or _agreed(invocation, mend):
+        if yes or agrees(invocation, mend):
             carry_out(aws, settings.names, mend)
             fixed.append(mend.deed)
             invocation.say(f"done: {mend.deed}")
@@ -50,7 +50,7 @@ def _mends(found: Sequence[Finding]) -> list[Mend]:
     return list(dict.fromkeys(finding.mend for finding in found if finding.mend))
 
 
-def _agreed(invocation: Invocation, mend: Mend) -> bool:
+def agrees(invocation: Invocation, mend: Mend) -> bool:
     """Ask whether something shall be done. Raises UsageError where nobody can answer."""
     if not invocation.interactive:
         raise UsageError(f"doctor would {mend.deed}, and asks before it does", "--yes answers it")

@@ -10,7 +10,10 @@ from typing import Any
 import boto3
 import pytest
 from botocore.stub import Stubber
+from click.testing import CliRunner
 
+from bgdeploy.cli.doctor import agrees
+from bgdeploy.cli.invocation import Invocation
 from bgdeploy.doctor import roles, room
 from bgdeploy.doctor.condition import (
     AlarmSeen,
@@ -285,6 +288,23 @@ def test_tasks_that_do_not_come_up_are_told_with_the_reason() -> None:
 def test_an_event_beyond_its_limit_is_stuck() -> None:
     late = replace(d.linear(300), at=d.moment(300 + 3600))
     assert "AllowTraffic has taken 1h02m" in only(in_flight=InFlight(late)).text
+
+
+# Asking before it does
+
+
+class Attended(Invocation):
+    """A terminal with somebody at it."""
+
+    interactive = True
+
+
+@pytest.mark.parametrize(("said", "agreed"), [("y\n", True), ("n\n", False), ("\n", False)])
+def test_a_deed_is_done_after_a_yes_alone(said: str, agreed: bool) -> None:
+    with CliRunner().isolation(input=said) as (_, errors, _):
+        assert agrees(Attended(), GIVE_BACK) is agreed
+        told = errors.getvalue() if errors else b""
+    assert f"Give all of production to {BLUE}".encode() in told
 
 
 # The page
