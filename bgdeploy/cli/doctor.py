@@ -98,7 +98,7 @@ def policy(invocation: Invocation, use: Use) -> Result:
     written = document(use, Place(settings, resources, aws.account, aws.region))
     if length(written) > LONGEST_MANAGED:
         invocation.say(
-            f"it has {length(written)} characters, and a managed policy {LONGEST_MANAGED} at most: put it into a role "
-            "inline, or half of its statements into a second policy"
+            f"it has {length(written)} characters, and a managed policy {LONGEST_MANAGED} at most: put half of its "
+            "statements into a second one"
         )
     return Result({"use": use, "policy": written}, json.dumps(written, indent=2))

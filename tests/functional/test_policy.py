@@ -12,7 +12,7 @@ from bgdeploy.cli import run
 from bgdeploy.cli.invocation import Invocation
 from bgdeploy.permissions.policy import Use
 from bgdeploy.resources.ec2 import ADDRESS, NAT_GATEWAY
-from bgdeploy.resources.ecs import Cluster
+from bgdeploy.resources.ecs import Cluster, Service
 from bgdeploy.resources.function import Function
 from bgdeploy.resources.listeners import Listener
 from bgdeploy.resources.load_balancer import LoadBalancer, TargetGroup
@@ -247,14 +247,20 @@ def _release(stack: Stack) -> None:
     stack.run("release", "rollback")
     stack.run("release", "promote")
     stack.run("watch", "watch", "--until", "finished")
+    # Tasks that do not come up: whoever watches asks why.
+    _ask_idle_group_for(stack, "/missing")
     stack.run("release", "release", "v3", "--detach")
-    # Its tasks never come up, and whoever watches asks why.
-    for colour in ("blue", "green"):
-        group = stack.found(TargetGroup, colour)["TargetGroupArn"]
-        stack("elbv2").modify_target_group(TargetGroupArn=group, HealthCheckPath="/missing")
     stack.run("watch", "watch", "--timeout", "90s", exits=6)
     stack.run("release", "stop")
     stack.run("watch", "watch", exits=4)
+
+
+def _ask_idle_group_for(stack: Stack, path: str) -> None:
+    """Have the load balancer check the health of the next release's tasks by another page."""
+    live = stack.found(Service)["loadBalancers"][0]["targetGroupArn"]
+    groups = {stack.found(TargetGroup, colour)["TargetGroupArn"] for colour in ("blue", "green")}
+    (idle,) = groups - {live}
+    stack("elbv2").modify_target_group(TargetGroupArn=idle, HealthCheckPath=path)
 
 
 @pytest.mark.parametrize("use", USES)
