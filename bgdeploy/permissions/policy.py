@@ -23,9 +23,7 @@ from bgdeploy.strategy import parse
 
 Use = Literal["provision", "release", "watch", "teardown", "ci"]
 
-LONGEST_MANAGED = (
-    6144  # characters of a managed policy; the inline ones of a role have 10,240 together (IAM's quotas)
-)
+LONGEST_MANAGED = 6144  # characters of a managed policy (IAM's quotas)
 
 
 def needed_calls(use: Use, resources: Sequence[Resource], checks: Sequence[Check] = ()) -> tuple[Call, ...]:
