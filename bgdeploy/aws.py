@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
@@ -121,15 +121,20 @@ def error_code(error: Exception) -> str:
     return str(response.get("Error", {}).get("Code", ""))
 
 
+def says(error: Exception, words: Collection[str]) -> bool:
+    """Tell whether AWS refused with one of these codes, or in these words where a code says too little."""
+    return error_code(error) in words or any(" " in each and each in str(error) for each in words)
+
+
 @contextmanager
-def absent(*codes: str) -> Iterator[None]:
-    """Swallow the AWS errors with these codes: they say that the thing asked for is not there."""
+def absent(*words: str) -> Iterator[None]:
+    """Swallow the AWS errors that say with these codes, or in these words, that what is asked for is not there."""
     from botocore.exceptions import ClientError
 
     try:
         yield
     except ClientError as error:
-        if error_code(error) not in codes:
+        if not says(error, words):
             raise
 
 

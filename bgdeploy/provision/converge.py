@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from bgdeploy.aws import STACK_TAG, Attrs, Aws, NotYetError, translated, wait_until
+from bgdeploy.aws import STACK_TAG, Attrs, Aws, NotYetError, says, translated, wait_until
 from bgdeploy.errors import BgdeployError
 from bgdeploy.provision.decide import Adopted, change_of, removal_of
 from bgdeploy.provision.plan import Action, Change, Outcome, Plan, Progress, State
@@ -206,7 +206,7 @@ def _create(aws: Aws, resource: Resource, known: Known) -> Attrs:
     try:
         return resource.create(aws, resource.desired(known))
     except ClientError as error:
-        if not any(words in str(error) for words in resource.taken):
+        if not says(error, resource.taken):
             raise
         actual = _made_by_another(aws, resource)
         if actual is None:

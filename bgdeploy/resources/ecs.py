@@ -22,6 +22,7 @@ from bgdeploy.resources.security import SecurityGroup
 
 VERSION_TAG = "bgdeploy:version"  # on a task definition
 PLACEHOLDER_IMAGE = "public.ecr.aws/docker/library/httpd:2.4-alpine"
+_UNKNOWN = "Unable to describe task definition"  # ECS gives it the code of every wrong request
 
 
 def _pairs(tags: Any) -> list[dict[str, str]]:
@@ -132,10 +133,9 @@ class TaskDefinition(Resource):
         """
         newest: Attrs | None = None
         for arn in (*self._running(look), *self._revisions(look.aws, look.for_removal)):
-            found = look.aws.client("ecs").describe_task_definition(taskDefinition=arn, include=["TAGS"])
-            told = {**found["taskDefinition"], TAGS: tag_map(found.get("tags"))}
+            told = _revision(look.aws, arn)
             newest = newest or told
-            if look.aws.owns(told[TAGS]):
+            if told and look.aws.owns(told[TAGS]):
                 return told
         return newest
 
@@ -175,11 +175,12 @@ class TaskDefinition(Resource):
         """Deregister and delete every revision of ours."""
         ecs, ours = aws.client("ecs"), []
         for arn in list(self._revisions(aws, deregistered_too=True)):
-            found = ecs.describe_task_definition(taskDefinition=arn, include=["TAGS"])
-            if aws.owns(tag_map(found.get("tags"))):
+            found = _revision(aws, arn)
+            if found and aws.owns(found[TAGS]):
                 ours.append(arn)
-                if found["taskDefinition"]["status"] == "ACTIVE":
-                    ecs.deregister_task_definition(taskDefinition=arn)
+                if found["status"] == "ACTIVE":
+                    with absent(_UNKNOWN):
+                        ecs.deregister_task_definition(taskDefinition=arn)
         for n in range(0, len(ours), 10):  # DeleteTaskDefinitions takes ten
             ecs.delete_task_definitions(taskDefinitions=ours[n : n + 10])
 
@@ -192,6 +193,14 @@ def _to_the_last_key(declared: Mapping[str, Any]) -> Attrs:
         else value
         for name, value in declared.items()
     }
+
+
+def _revision(aws: Aws, arn: str) -> Attrs | None:
+    """Return a revision with its tags, None when somebody has deleted it meanwhile."""
+    with absent(_UNKNOWN):
+        found = aws.client("ecs").describe_task_definition(taskDefinition=arn, include=["TAGS"])
+        return {**found["taskDefinition"], TAGS: tag_map(found.get("tags"))}
+    return None
 
 
 def _family(arn: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bgdeploy.aws import Attrs, Aws, absent, tag_list, tag_map, wait_until
+from bgdeploy.aws import Attrs, Aws, absent, error_code, retry, tag_list, tag_map, wait_until
 from bgdeploy.provision.resource import TAGS, Known, Look, Resource
 from bgdeploy.resources.existing import ExistingSubnets, ExistingVpc
 from bgdeploy.resources.network import Subnet, Vpc
@@ -17,6 +17,7 @@ _PROTECTED = "deletion_protection.enabled"
 _LOGGED = "access_logs.s3.enabled"
 _NEW_BALANCER = {_PROTECTED: "false", _LOGGED: "false", "idle_timeout.timeout_seconds": "60"}
 _NEW_GROUP = {"deregistration_delay.timeout_seconds": "300", "stickiness.enabled": "false"}
+_GOING = 120.0  # seconds, until nothing of a load balancer that goes is seen any more
 _PATIENCE = 600.0  # seconds; a load balancer comes within minutes, and goes
 
 
@@ -241,5 +242,10 @@ class TargetGroup(Resource):
         retag(aws, actual["TargetGroupArn"], tags)
 
     def delete(self, aws: Aws, actual: Attrs) -> None:
-        with absent("TargetGroupNotFound"):
-            aws.client("elbv2").delete_target_group(TargetGroupArn=actual["TargetGroupArn"])
+        """Remove it once no listener forwards to it: others' go with the load balancer, which is going meanwhile."""
+
+        def remove() -> None:
+            with absent("TargetGroupNotFound"):
+                aws.client("elbv2").delete_target_group(TargetGroupArn=actual["TargetGroupArn"])
+
+        retry(aws, remove, lambda error: error_code(error) == "ResourceInUse", _GOING)

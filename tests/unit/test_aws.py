@@ -149,6 +149,13 @@ def test_what_says_that_it_is_not_there_is_no_error() -> None:
         raise refusal("404")
 
 
+def test_where_a_code_says_too_little_the_words_tell() -> None:
+    with absent("Unable to describe it"):
+        raise refusal("ClientException", "Unable to describe it.")
+    with pytest.raises(b.ClientError), absent("Unable to describe it"):
+        raise refusal("ClientException", "You are not allowed to describe it.")
+
+
 def test_any_other_refusal_is_one() -> None:
     with pytest.raises(b.ClientError), absent("NoSuchThing"):
         raise refusal("AccessDenied")
