@@ -200,6 +200,7 @@ def test_a_log_alarm_asks_for_what_it_always_asked_for(tmp_path: Path) -> None:
     assert asked("{name: not-found, log_filter: x}", tmp_path) == {
         "Namespace": "bgdeploy/shop-dev",
         "MetricName": "not-found",
+        "Dimensions": [],
         "Statistic": "Sum",
         "Period": 60,
         "EvaluationPeriods": 1,
