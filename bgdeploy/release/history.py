@@ -10,6 +10,7 @@ from typing import Any
 from bgdeploy.aws import Attrs, error_code
 from bgdeploy.release import appspec, parse, past, record
 from bgdeploy.release.cause import activated
+from bgdeploy.release.hook import Claims
 from bgdeploy.release.reader import Reader
 from bgdeploy.release.record import Record
 from bgdeploy.release.snapshot import Deployment
@@ -21,16 +22,16 @@ _SIDE_BY_SIDE = 8  # records that are read at once
 def read(reader: Reader, limit: int) -> tuple[Release, ...]:
     """Return the newest releases, at most `limit`. Rollbacks are told with the release that they undid.
 
-    Three calls for 25 deployments, and one to the bucket for each of bgdeploy's own.
+    Three calls for 25 deployments, and one or two to the bucket for each of bgdeploy's own.
     """
     infos, undoing = _newest(reader, limit)
     sets = reader.sides.service().get("taskSets") or ()
     live = next((one.get("externalId") or "" for one in sets if one["status"] == "PRIMARY"), "")
     with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
-        records = list(pool.map(lambda info: _record(reader, info), infos))
+        left = list(pool.map(lambda info: _left(reader, info), infos))
     return tuple(
-        _told(reader, release(info, undoing.get(info["deploymentId"]), live), info, told)
-        for info, told in zip(infos, records, strict=True)
+        _told(reader, release(info, undoing.get(info["deploymentId"]), live), info, each)
+        for info, each in zip(infos, left, strict=True)
     )
 
 
@@ -105,16 +106,32 @@ def _why(deployment: Deployment) -> str:
 # What the deployment does not tell
 
 
-def _record(reader: Reader, info: Attrs) -> Record | None:
+# Where whoever ran the checks has left what failed: before the shift, or after it.
+_AFTER = {"HOOK_EXECUTION_FAILURE": False, "MANUAL_STOP": True}
+
+Left = tuple["Record | None", "tuple[str, ...]"]  # its record, and which of its checks failed
+
+
+def _left(reader: Reader, info: Attrs) -> Left:
+    """Return what a release has left in the bucket."""
     key = record.key_of(info.get("description") or "")
-    return record.load(reader.aws, reader.target.bucket, key) if key else None
+    if key is None:
+        return None, ()
+    told = record.load(reader.aws, reader.target.bucket, key)
+    code = (info.get("errorInformation") or {}).get("code", "")
+    if code not in _AFTER:
+        return told, ()
+    claim = Claims(reader.aws, reader.target.bucket, info["deploymentId"], after=_AFTER[code]).read()
+    return told, claim.why if claim else ()
 
 
-def _told(reader: Reader, found: Release, info: Attrs, told: Record | None) -> Release:
-    """Return a release with what its record tells; of a foreign one, with what its AppSpec does."""
+def _told(reader: Reader, found: Release, info: Attrs, left: Left) -> Release:
+    """Return a release with what it has left; a foreign one with what its AppSpec tells."""
+    told, failed = left
     if told:
         return replace(
             found,
+            why="; ".join(failed) or found.why,
             by=told.by,
             undoes=told.undoes,
             image=told.image,
@@ -132,7 +149,8 @@ def _deployed(reader: Reader, info: Attrs) -> str:
     try:
         return appspec.task_definition(past.own_appspec(reader.aws, info) or "")
     except ClientError as error:
-        if error_code(error) != "RevisionDoesNotExistException":
+        # Who may only look need not be allowed to read what was deployed.
+        if error_code(error) not in {"RevisionDoesNotExistException", "AccessDeniedException"}:
             raise
         return ""
 

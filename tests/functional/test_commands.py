@@ -202,10 +202,16 @@ def test_a_failed_check_is_told_by_the_card_alone(shop: Shop) -> None:
     done = shop.run("release", "v2")
     assert done.returncode == 4, done.stderr
     card = " ".join(done.stdout.split())
-    assert 'check "home page" wanted body contains "Hello from v2", got' in card
+    assert 'check "home page": wanted body contains "Hello from v2", got' in card
     assert "Good morning from v2" in card
     assert "bgdeploy: " not in done.stderr
     assert "Hello from v1" in shop.page()
+
+
+def test_the_history_tells_which_check_failed(shop: Shop) -> None:
+    newest, before = shop.ask("history")["result"]["releases"]
+    assert (newest["version"], newest["result"], before["result"]) == ("v2", "rolled back", "went live")
+    assert newest["why"].startswith('check "home page": wanted body contains "Hello from v2", got')
 
 
 def test_watching_what_is_over_tells_how_it_ended_and_exits_as_it_did(shop: Shop) -> None:
