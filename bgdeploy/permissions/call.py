@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 # Services that IAM calls otherwise than boto3 does.
-_PREFIXES = {"elbv2": "elasticloadbalancing"}
+_PREFIXES = {"elbv2": "elasticloadbalancing", "resourcegroupstaggingapi": "tag"}
 # Operations that IAM calls otherwise than boto3 does (Service Authorization Reference, "Actions for Amazon S3").
 _ACTIONS = {
     "s3:GetPublicAccessBlock": "s3:GetBucketPublicAccessBlock",

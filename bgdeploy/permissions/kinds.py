@@ -36,7 +36,7 @@ class Kind:
     """The calls for one kind."""
 
     look: Calls = ()
-    survey: Calls = ()  # to look at what is somebody else's: a teardown does not
+    survey: Calls = ()  # to look around, as a teardown does not: at what is somebody else's, at all tags at once
     make: Calls = ()
     drop: Calls = ()
     sweeps: bool = False  # provision removes too: what is forgotten, and what came second in a race
@@ -49,6 +49,8 @@ _ELECTED = calls("s3", "GetObject", on.ELECTIONS, besides=SEEN) + calls("s3", "P
 _RETAG = calls("ec2", "CreateTags", on.NETWORK)
 _TAGGED = besides("ec2:CreateTags", on.NEW_TAGS)
 _TAGS_OF = calls("elbv2", "DescribeTags", on.ANYTHING)
+# The tags of the whole stack in one call, which a removal does not rely on.
+_TOLD = calls("resourcegroupstaggingapi", "GetResources", on.ANYTHING)
 REGISTER = calls(
     "ecs",
     "RegisterTaskDefinition",
@@ -80,7 +82,8 @@ _NETWORK: Mapping[type[Resource], Kind] = {
     ),
     network.Subnet: Kind(
         look=calls("ec2", "DescribeSubnets", on.ANYTHING),
-        make=calls("ec2", "DescribeAvailabilityZones DescribeNetworkInterfaces", on.ANYTHING)
+        survey=calls("ec2", "DescribeNetworkInterfaces", on.ANYTHING),
+        make=calls("ec2", "DescribeAvailabilityZones", on.ANYTHING)
         + calls("ec2", "CreateSubnet", on.new("subnet"), on.NETWORK, besides=_TAGGED)
         + _RETAG,
         drop=calls("ec2", "DeleteSubnet", on.NETWORK),
@@ -148,6 +151,7 @@ _NETWORK: Mapping[type[Resource], Kind] = {
 
 _BALANCING: Mapping[type[Resource], Kind] = {
     load_balancer.LoadBalancer: Kind(
+        survey=_TOLD,
         look=calls("elbv2", "DescribeLoadBalancers DescribeLoadBalancerAttributes", on.ANYTHING) + _TAGS_OF,
         make=calls(
             "elbv2",
@@ -162,6 +166,7 @@ _BALANCING: Mapping[type[Resource], Kind] = {
         drop=calls("elbv2", "DeleteLoadBalancer", on.BALANCER),
     ),
     load_balancer.TargetGroup: Kind(
+        survey=_TOLD,
         look=calls("elbv2", "DescribeTargetGroups DescribeTargetGroupAttributes", on.ANYTHING) + _TAGS_OF,
         make=calls(
             "elbv2",
@@ -173,6 +178,7 @@ _BALANCING: Mapping[type[Resource], Kind] = {
         drop=calls("elbv2", "DeleteTargetGroup", on.TARGET_GROUPS),
     ),
     listeners.Listener: Kind(
+        survey=_TOLD,
         look=calls("elbv2", "DescribeLoadBalancers DescribeListeners", on.ANYTHING) + _TAGS_OF,
         make=calls(
             "elbv2",
@@ -188,6 +194,7 @@ _BALANCING: Mapping[type[Resource], Kind] = {
 
 _WATCHING: Mapping[type[Resource], Kind] = {
     observe.LogGroup: Kind(
+        survey=_TOLD,
         look=calls("logs", "DescribeLogGroups", on.ANYTHING)
         + calls("logs", "ListTagsForResource DescribeMetricFilters", on.LOGS),
         make=calls("logs", "CreateLogGroup", on.LOGS, besides=besides("logs:TagResource", on.LOGS))
@@ -199,6 +206,7 @@ _WATCHING: Mapping[type[Resource], Kind] = {
         make=calls("logs", "PutMetricFilter", on.LOGS), drop=calls("logs", "DeleteMetricFilter", on.LOGS)
     ),
     alarms.Alarm: Kind(
+        survey=_TOLD,
         look=calls("cloudwatch", "ListTagsForResource", on.ALARMS),
         make=calls(
             "cloudwatch", "PutMetricAlarm", on.ALARMS, besides=besides("cloudwatch:TagResource", on.ALARMS)
@@ -224,10 +232,10 @@ _SERVING: Mapping[type[Resource], Kind] = {
     ),
     ecs.Service: Kind(
         look=calls("ecs", "DescribeServices", on.SERVICE) + _SCALABLE,
+        survey=calls("application-autoscaling", "ListTagsForResource", on.SCALING_TAGS),
         make=calls("ecs", "CreateService", on.SERVICE, besides=besides("ecs:TagResource", on.SERVICE))
         + calls("ecs", "UpdateService TagResource", on.SERVICE)
         # A scalable target that nobody asks for any more is its own to remove.
-        + calls("application-autoscaling", "ListTagsForResource", on.SCALING_TAGS)
         + calls("application-autoscaling", "DeregisterScalableTarget", on.SCALING),
         drop=calls("ecs", "DeleteService", on.SERVICE),
     ),
@@ -271,6 +279,7 @@ _DEPLOYING: Mapping[type[Resource], Kind] = {
         drop=calls("lambda", "DeleteFunction", on.FUNCTION),
     ),
     codedeploy.Application: Kind(
+        survey=_TOLD,
         look=calls("codedeploy", "GetApplication ListTagsForResource", on.APPLICATION),
         make=calls(
             "codedeploy",
@@ -291,6 +300,7 @@ _DEPLOYING: Mapping[type[Resource], Kind] = {
     ),
     codedeploy.ExistingDeploymentConfig: Kind(survey=calls("codedeploy", "GetDeploymentConfig", on.CONFIG)),
     codedeploy.DeploymentGroup: Kind(
+        survey=_TOLD,
         look=calls("codedeploy", "GetDeploymentGroup ListTagsForResource", on.GROUP)
         + calls("cloudwatch", "DescribeAlarms", on.ANY_ALARM),
         make=calls(
@@ -321,6 +331,7 @@ KINDS: Mapping[type[Resource], Kind] = {
         + calls("s3", "DeleteObjects", on.OBJECTS, besides=besides("s3:DeleteObjectVersion", on.OBJECTS)),
     ),
     registry.Repository: Kind(
+        survey=_TOLD,
         look=calls("ecr", "DescribeRepositories ListTagsForResource", on.REPOSITORY),
         make=calls(
             "ecr", "CreateRepository", on.REPOSITORY, besides=besides("ecr:TagResource", on.REPOSITORY)

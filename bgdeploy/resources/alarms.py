@@ -11,6 +11,7 @@ from bgdeploy.provision.resource import TAGS, Known, Look, Remains, Resource
 from bgdeploy.resources.existing import ExistingLoadBalancer
 from bgdeploy.resources.load_balancer import LoadBalancer, TargetGroup
 from bgdeploy.resources.observe import MetricFilter
+from bgdeploy.resources.tagging import tags_of
 
 # The two ways to say what an alarm compares; PutMetricAlarm takes one of them.
 _OF_ONE = ("Namespace", "MetricName", "Dimensions", "Statistic", "Period")
@@ -64,7 +65,7 @@ class Alarm(Resource):
 
     def find(self, look: Look) -> Attrs | None:
         found = next((each for each in _alarms(look, self.prefix) if each["AlarmName"] == self.name), None)
-        return found and {**_normal(found), TAGS: _tags(look, found["AlarmArn"])}
+        return found and {**_normal(found), TAGS: _tags(look, found["AlarmArn"], self.tags(look.aws))}
 
     def create(self, aws: Aws, desired: Attrs) -> Attrs:
         aws.client("cloudwatch").put_metric_alarm(
@@ -213,11 +214,11 @@ def _alarms(look: Look, prefix: str) -> list[Attrs]:
     return look.once(("alarms", prefix), ask)
 
 
-def _tags(look: Look, arn: str) -> dict[str, str]:
-    return look.once(
-        ("alarm tags", arn),
-        lambda: tag_map(look.aws.client("cloudwatch").list_tags_for_resource(ResourceARN=arn)["Tags"]),
-    )
+def _tags(look: Look, arn: str, wanted: Mapping[str, str]) -> dict[str, str]:
+    def ask() -> dict[str, str]:
+        return tag_map(look.aws.client("cloudwatch").list_tags_for_resource(ResourceARN=arn)["Tags"])
+
+    return tags_of(look, arn, wanted, lambda: look.once(("alarm tags", arn), ask))
 
 
 def forgotten_alarms(look: Look, prefix: str, declared: Collection[Resource]) -> list[Remains]:
@@ -231,7 +232,7 @@ def forgotten_alarms(look: Look, prefix: str, declared: Collection[Resource]) ->
             remove=_delete_alarm,
         )
         for each in _alarms(look, prefix)
-        if each["AlarmName"] not in names and look.aws.owns(_tags(look, each["AlarmArn"]))
+        if each["AlarmName"] not in names and look.aws.owns(_tags(look, each["AlarmArn"], {}))
     ]
 
 

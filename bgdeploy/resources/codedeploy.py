@@ -13,6 +13,7 @@ from bgdeploy.resources.ecs import Service
 from bgdeploy.resources.identity import Role
 from bgdeploy.resources.listeners import Listener
 from bgdeploy.resources.load_balancer import TargetGroup
+from bgdeploy.resources.tagging import tags_of
 from bgdeploy.strategy import made_for
 
 _EVENTS = {
@@ -21,6 +22,16 @@ _EVENTS = {
     "stop": "DEPLOYMENT_STOP_ON_REQUEST",
 }
 _OVER = {"Succeeded", "Failed", "Stopped"}
+
+
+def _tags(look: Look, resource: Resource, arn: str) -> dict[str, str]:
+    codedeploy = look.aws.client("codedeploy")
+    return tags_of(
+        look,
+        arn,
+        resource.tags(look.aws),
+        lambda: tag_map(codedeploy.list_tags_for_resource(ResourceArn=arn)["Tags"]),
+    )
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -38,8 +49,7 @@ class Application(Resource):
         codedeploy = look.aws.client("codedeploy")
         with absent("ApplicationDoesNotExistException"):
             found = dict(codedeploy.get_application(applicationName=self.name)["application"])
-            tags = codedeploy.list_tags_for_resource(ResourceArn=self.arn(look.aws))["Tags"]
-            return {**found, TAGS: tag_map(tags)}
+            return {**found, TAGS: _tags(look, self, self.arn(look.aws))}
         return None
 
     def arn(self, aws: Aws) -> str:
@@ -203,8 +213,7 @@ class DeploymentGroup(Resource):
             )
             rollback = dict(found.get("autoRollbackConfiguration") or {})
             found["autoRollbackConfiguration"] = {**rollback, "events": sorted(rollback.get("events", []))}
-            tags = codedeploy.list_tags_for_resource(ResourceArn=self.arn(look.aws))["Tags"]
-            return {**found, TAGS: tag_map(tags)}
+            return {**found, TAGS: _tags(look, self, self.arn(look.aws))}
         return None
 
     def forgotten(self, look: Look, declared: Collection[Resource]) -> list[Remains]:

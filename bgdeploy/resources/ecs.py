@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from bgdeploy.aws import Attrs, Aws, absent, error_code, retry, tag_list, tag_map, wait_until
@@ -132,7 +133,7 @@ class TaskDefinition(Resource):
         `aws ecs deploy` and the console register some that carry no tags.
         """
         newest: Attrs | None = None
-        for arn in (*self._running(look), *self._revisions(look.aws, look.for_removal)):
+        for arn in chain(self._running(look), self._revisions(look.aws, look.for_removal)):
             told = _revision(look.aws, arn)
             newest = newest or told
             if told and look.aws.owns(told[TAGS]):

@@ -11,6 +11,7 @@ from bgdeploy.provision.resource import TAGS, Known, Look, Resource
 from bgdeploy.resources.existing import ExistingSubnets, ExistingVpc
 from bgdeploy.resources.network import Subnet, Vpc
 from bgdeploy.resources.security import SecurityGroup
+from bgdeploy.resources.tagging import told_of
 
 # Attributes by the names that AWS gives them, each with a dot; what a new load balancer or target group has of them.
 _PROTECTED = "deletion_protection.enabled"
@@ -23,11 +24,12 @@ _PATIENCE = 600.0  # seconds; a load balancer comes within minutes, and goes
 
 def tags_of(look: Look, arns: list[str]) -> dict[str, dict[str, str]]:
     """Return the tags of load balancers, target groups or listeners, twenty at a time as the API has it."""
-    elbv2 = look.aws.client("elbv2")
+    elbv2, told = look.aws.client("elbv2"), told_of(look, arns)
+    left = [arn for arn in arns if arn not in told]
     described = [
-        elbv2.describe_tags(ResourceArns=arns[n : n + 20])["TagDescriptions"] for n in range(0, len(arns), 20)
+        elbv2.describe_tags(ResourceArns=left[n : n + 20])["TagDescriptions"] for n in range(0, len(left), 20)
     ]
-    return {each["ResourceArn"]: tag_map(each["Tags"]) for batch in described for each in batch}
+    return told | {each["ResourceArn"]: tag_map(each["Tags"]) for batch in described for each in batch}
 
 
 def retag(aws: Aws, arn: str, tags: Mapping[str, str]) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bgdeploy.aws import Attrs, Aws, absent
 from bgdeploy.provision.resource import TAGS, Known, Look, Remains, Resource
+from bgdeploy.resources.tagging import tags_of
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -23,12 +24,24 @@ class LogGroup(Resource):
 
     def find(self, look: Look) -> Attrs | None:
         logs = look.aws.client("logs")
-        groups = logs.describe_log_groups(logGroupNamePrefix=self.name)["logGroups"]
+
+        def ask() -> list[Attrs]:
+            # The names of all the stack's groups hold its own: one call for all of them.
+            pages = logs.get_paginator("describe_log_groups").paginate(logGroupNamePattern=look.aws.stack)
+            return [group for page in pages for group in page["logGroups"]]
+
+        groups = look.once("log groups", ask)
         found = next((dict(group) for group in groups if group["logGroupName"] == self.name), None)
         if found is None:
             return None
         arn = found["arn"].removesuffix(":*")
-        return {**found, TAGS: dict(logs.list_tags_for_resource(resourceArn=arn)["tags"])}
+        tags = tags_of(
+            look,
+            arn,
+            self.tags(look.aws),
+            lambda: dict(logs.list_tags_for_resource(resourceArn=arn)["tags"]),
+        )
+        return {**found, TAGS: tags}
 
     def forgotten(self, look: Look, declared: Collection[Resource]) -> list[Remains]:
         return forgotten_filters(look, self.name, self.namespace, declared) if self.namespace else []

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bgdeploy.aws import Attrs, Aws, absent, tag_list, tag_map
 from bgdeploy.provision.resource import TAGS, Known, Look, Resource
+from bgdeploy.resources.tagging import tags_of
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -23,8 +24,14 @@ class Repository(Resource):
         ecr = look.aws.client("ecr")
         with absent("RepositoryNotFoundException"):
             found = dict(ecr.describe_repositories(repositoryNames=[self.name])["repositories"][0])
-            tags = ecr.list_tags_for_resource(resourceArn=found["repositoryArn"])["tags"]
-            return {**found, TAGS: tag_map(tags)}
+            arn = found["repositoryArn"]
+            tags = tags_of(
+                look,
+                arn,
+                self.tags(look.aws),
+                lambda: tag_map(ecr.list_tags_for_resource(resourceArn=arn)["tags"]),
+            )
+            return {**found, TAGS: tags}
         return None
 
     def create(self, aws: Aws, desired: Attrs) -> Attrs:

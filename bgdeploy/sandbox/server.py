@@ -37,6 +37,7 @@ PARTS = {
     "scaling": "Scaling",
     "quotas": "Quotas",
     "codedeploy": "CodeDeploy",
+    "tagging": "Tagging",
 }
 _ALWAYS = {"roles"}  # what others stand on
 

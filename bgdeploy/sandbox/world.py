@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from bgdeploy.sandbox.reaper import Reaper
     from bgdeploy.sandbox.roles import Roles
     from bgdeploy.sandbox.scaling import Scaling
+    from bgdeploy.sandbox.tagging import Tagging
 
 ACCOUNT = "123456789012"
 
@@ -134,6 +135,7 @@ class World:
     scaling: Scaling = field(init=False)
     quotas: Quotas = field(init=False)
     codedeploy: CodeDeploy = field(init=False)
+    tagging: Tagging = field(init=False)
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -151,5 +153,6 @@ class World:
             "alarms",
             "functions",
             "codedeploy",
+            "tagging",
         )
         return tuple(getattr(self, name) for name in order if hasattr(self, name))

@@ -225,6 +225,7 @@ def stack(sandbox: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         lived.run("watch", "status")
         _release(lived)
         _break(lived)
+        lived.run("ci", "plan")
         lived.run("provision", "provision", "--yes")
         _tidy(lived)
         lived.run("release", "release", "v4", "--detach")
