@@ -15,6 +15,7 @@ from bgdeploy.provision.plan import Action
 if TYPE_CHECKING:
     from bgdeploy.aws import Aws
     from bgdeploy.config import Settings
+    from bgdeploy.provision.converge import Found
     from bgdeploy.provision.plan import Change, Outcome, Plan, Progress
     from bgdeploy.provision.resource import Resource
     from bgdeploy.release.reader import Reader
@@ -61,7 +62,7 @@ def plan(invocation: Invocation, exit_code: bool) -> Result:
 def provision(invocation: Invocation, yes: bool, adopted: tuple[str, ...]) -> Result:
     """Make AWS match the config."""
     from bgdeploy.provision import converge
-    from bgdeploy.release.scaling import restore
+    from bgdeploy.release.scaling import remembered, restore
     from bgdeploy.views.progress import summary
 
     settings, aws, resources = open_stack(invocation)
@@ -75,9 +76,12 @@ def provision(invocation: Invocation, yes: bool, adopted: tuple[str, ...]) -> Re
     with _showing(invocation, aws) as tell:
         outcome = converge.provision(aws, resources, tell, found, adopted)
     _raise_if_incomplete(outcome, "provision")
-    reader = _reader(aws, settings)
-    url = reader.target.urls[reader.target.production_listener]
-    scaling = restore(reader)
+    url = "" if outcome.changed else _known_url(found)
+    scaling, bucket = "", settings.names.bucket(aws.account, aws.region)
+    if not url or remembered(aws, bucket):
+        reader = _reader(aws, settings)
+        url = reader.target.urls[reader.target.production_listener]
+        scaling = restore(reader)
     later = ", ".join(change.address for change in planned.later)
     lines = [
         summary(outcome, aws.stack),
@@ -87,6 +91,20 @@ def provision(invocation: Invocation, yes: bool, adopted: tuple[str, ...]) -> Re
     ]
     data = {**outcome.as_dict(), "production": {"url": url}, "auto_scaling": scaling}
     return Result(data, invocation.spelled("\n".join(filter(None, lines))))
+
+
+def _known_url(found: Found) -> str:
+    """Return where production is, by what was found anyway; "" when that does not tell."""
+    from bgdeploy.aws import HOST_TAG
+    from bgdeploy.provision.resource import TAGS
+    from bgdeploy.release.parse import url
+    from bgdeploy.release.target import URL_TAG
+
+    there = {resource.address: actual for resource, actual in found.actual.items() if actual}
+    door = there.get("listener/production", {})
+    hosts = {each["LoadBalancerArn"]: each["DNSName"] for each in there.values() if "DNSName" in each}
+    own, tags = hosts.get(door.get("LoadBalancerArn", "")), door.get(TAGS, {})
+    return url(door, tags.get(HOST_TAG, own), tags.get(URL_TAG)) if own else ""
 
 
 def _require_known(adopted: tuple[str, ...], planned: Plan) -> None:

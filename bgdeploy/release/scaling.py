@@ -76,7 +76,7 @@ def suspend(aws: Aws, target: Target, release: str, by: str) -> Suspension | Non
         state, at = _state(aws, target)
         if state is None:
             return None
-        seen = _read(aws, target)
+        seen = _read(aws, target.bucket)
         left = seen.suspension if seen and not seen.suspension.over and state == SUSPENDED else None
         before = left.before if left else state
         if before == SUSPENDED:  # somebody has suspended all of it, and wants it so
@@ -94,7 +94,7 @@ def restore(reader: Reads, ended: str | None = None) -> str:
     suspended; so it does for a moment when another release may be about to start one.
     """
     aws, target = reader.aws, reader.target
-    seen = _read(aws, target)
+    seen = _read(aws, target.bucket)
     if seen is None or seen.suspension.over:
         return ""
     active = reader.active()
@@ -118,7 +118,7 @@ def withdraw(reader: Reads, mine: Suspension) -> None:
     if active is None:
         restore(reader, mine.release)
         return
-    seen = _read(reader.aws, reader.target)
+    seen = _read(reader.aws, reader.target.bucket)
     if seen and seen.suspension == mine:
         _write(reader.aws, reader.target, replace(mine, release=""), seen)
 
@@ -129,7 +129,7 @@ def _give_back(aws: Aws, target: Target, seen: Seen) -> str:
     if state == SUSPENDED:
         _switch(aws, target, seen.suspension.before)
     if not _write(aws, target, replace(seen.suspension, over=True), seen):
-        now = _read(aws, target)
+        now = _read(aws, target.bucket)
         if now and not now.suspension.over:  # another release suspended it meanwhile, and we have undone that
             _switch(aws, target, SUSPENDED)
             return ""
@@ -177,9 +177,15 @@ def _id(target: Target) -> str:
     return f"service/{target.cluster}/{target.service}"
 
 
-def _read(aws: Aws, target: Target) -> Seen | None:
+def remembered(aws: Aws, bucket: str) -> bool:
+    """Tell whether a release has left word in the stack's bucket of what scaling was before it."""
+    seen = _read(aws, bucket)
+    return seen is not None and not seen.suspension.over
+
+
+def _read(aws: Aws, bucket: str) -> Seen | None:
     with absent("NoSuchKey"):
-        answer = aws.client("s3").get_object(Bucket=target.bucket, Key=OBJECT)
+        answer = aws.client("s3").get_object(Bucket=bucket, Key=OBJECT)
         told = json.loads(answer["Body"].read())
         known = {name: told[name] for name in Suspension.__dataclass_fields__ if name in told}
         return Seen(Suspension(**known), answer["ETag"], server_time(answer) or aws.clock.now())
