@@ -29,6 +29,8 @@ from bgdeploy.release.watch import Frame
 from bgdeploy.sandbox.control import Running
 from bgdeploy.stack import build
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 _DOCKERFILE = """\
 FROM python:3-alpine

@@ -31,6 +31,8 @@ from bgdeploy.release.start import start
 from bgdeploy.sandbox.control import Running
 from bgdeploy.stack import build
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 CONFIG = """\
 app: doctored

@@ -22,6 +22,8 @@ from bgdeploy.release.start import start
 from bgdeploy.sandbox.control import Running
 from bgdeploy.stack import build, task_network
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "docs/examples").glob("*.yaml"))
 SECRET = re.compile(r"arn:aws:secretsmanager:[\w-]+:\d+:secret:(?P<name>[\w/]+)-\w{6}")

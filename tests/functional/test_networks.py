@@ -32,6 +32,8 @@ from bgdeploy.release.start import start
 from bgdeploy.sandbox.control import Running
 from bgdeploy.stack import build, task_network
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "docs/examples/networks"
 # What an author writes for an environment of his own: no minutes of waiting.

@@ -36,6 +36,8 @@ from bgdeploy.resources.codedeploy import Application
 from bgdeploy.sandbox.control import Running
 from bgdeploy.strategy import PREDEFINED, parse
 
+pytestmark = pytest.mark.slow
+
 # Blue is kept longer than any test lasts: whatever is over before has been ended.
 _CONFIG = """\
 load_balancer:

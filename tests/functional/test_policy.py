@@ -23,6 +23,8 @@ from bgdeploy.resources.security import SecurityGroup
 from bgdeploy.sandbox.control import Running
 from tests.functional.recorded import Stack
 
+pytestmark = pytest.mark.slow
+
 _READ_ONLY = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"
 CONFIG = f"""\
 app: policed

@@ -18,6 +18,8 @@ from bgdeploy.resources.scaling import ScalableTarget, ScalingPolicy
 from bgdeploy.sandbox.control import Running
 from tests.functional.recorded import Stack
 
+pytestmark = pytest.mark.slow
+
 COMMON = """\
 app: {app}
 load_balancer:

@@ -20,6 +20,8 @@ from bgdeploy.clock import FastClock, SystemClock
 from bgdeploy.release.scaling import SUSPENDED
 from bgdeploy.sandbox.control import Running
 
+pytestmark = pytest.mark.slow
+
 STACK = "services-dev"
 SERVICE = {"ServiceNamespace": "ecs", "ScalableDimension": "ecs:service:DesiredCount"}
 # Somebody wants no scheduled scaling for a while: that has to outlive every release.
