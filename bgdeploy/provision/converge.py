@@ -6,11 +6,12 @@ than its longest chain of calls.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from bgdeploy.aws import STACK_TAG, Attrs, Aws, NotYetError, says, translated, wait_until
+from bgdeploy.aws import STACK_TAG, Attrs, Aws, NotYetError, error_code, says, translated, wait_until
 from bgdeploy.errors import BgdeployError
 from bgdeploy.provision.decide import Adopted, change_of, removal_of
 from bgdeploy.provision.plan import Action, Change, Outcome, Plan, Progress, State
@@ -20,6 +21,8 @@ from bgdeploy.provision.walk import Walk, walk
 Tell = Callable[[Progress], None]
 _STILL = {Action.NOOP, Action.USED}
 _SECONDS_UNTIL_SEEN = 15.0
+# Between two questions about a thing somebody removed it: whoever looks again sees it gone.
+_VANISHED = re.compile("NotFound|NoSuch|NotExist")
 
 
 class RefusedError(BgdeployError):
@@ -39,7 +42,13 @@ def look_up(aws: Aws, resources: Sequence[Resource], *, for_removal: bool = Fals
     look = Look(aws, for_removal=for_removal)
 
     def ask(resource: Resource) -> tuple[Attrs | None, list[Remains]]:
-        return resource.find(look), resource.forgotten(look, resources)
+        try:
+            return resource.find(look), resource.forgotten(look, resources)
+        except Exception as error:
+            if not _VANISHED.search(error_code(error)):
+                raise
+        again = Look(aws, for_removal=for_removal)
+        return resource.find(again), resource.forgotten(again, resources)
 
     looked = walk(dict.fromkeys(resources, ()), ask)
     _raise_first(list(looked.errors.values()))

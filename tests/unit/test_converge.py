@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from bgdeploy.aws import STACK_TAG, retry
+from bgdeploy.aws import STACK_TAG, Attrs, retry
 from bgdeploy.provision import converge
 from bgdeploy.provision.plan import Action, Outcome, Plan, Progress, State
 from bgdeploy.provision.resource import TAGS, Look, Resource
@@ -281,6 +281,27 @@ def test_who_asks_what_failed_is_told_so_too() -> None:
     for _ in range(2):
         with pytest.raises(ClientError, match="AccessDenied"):
             look.once("question", fail)
+
+
+def test_what_vanishes_between_two_questions_about_it_is_gone(stack: Stack) -> None:
+    class Vanishing(Thing):
+        def find(self, look: Look) -> Attrs | None:
+            if self.cupboard.held.pop(self.name, None):
+                raise refusal("ThingNotFoundException")
+            return super().find(look)
+
+    vanishing = Vanishing(name="first", cupboard=stack.cupboard)
+    stack.cupboard.held["first"] = {TAGS: {}}
+    assert converge.look_up(stack.aws, [vanishing]).actual == {vanishing: None}
+
+
+def test_any_other_trouble_in_looking_is_raised(stack: Stack) -> None:
+    class Hidden(Thing):
+        def find(self, look: Look) -> Attrs | None:
+            raise refusal("AccessDenied")
+
+    with pytest.raises(ClientError, match="AccessDenied"):
+        converge.look_up(stack.aws, [Hidden(name="first", cupboard=stack.cupboard)])
 
 
 # Tearing down
