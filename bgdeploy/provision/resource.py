@@ -89,6 +89,8 @@ class Resource:
     """One thing in AWS. A field that holds another resource is a dependency; `after` names those that none holds."""
 
     kind: ClassVar[str]
+    # How it is known again, without a state file: AWS keeps the name unique, or the tags tell.
+    found_by: ClassVar[str] = "its name"
     # Compared, but never changed in place: a difference is refused, with the way out.
     immutable: ClassVar[frozenset[str]] = frozenset()
     # Given at creation and never compared: AWS itself moves them afterwards. Each kind says why.

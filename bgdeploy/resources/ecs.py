@@ -92,6 +92,7 @@ class TaskDefinition(Resource):
     """The family of task definitions; its first revision runs a public placeholder until something is released."""
 
     kind = "task-definition"
+    found_by = "its family"
     # Releases register revisions of their own: what the newest one says is theirs to decide.
     create_only = frozenset({"containerDefinitions", "cpu", "memory", "executionRoleArn", "taskRoleArn"})
     container: str

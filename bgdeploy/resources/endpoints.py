@@ -24,6 +24,7 @@ class Endpoint(Resource):
     """
 
     kind = "endpoint"
+    found_by = "its tags"
     immutable = frozenset({"VpcId", "ServiceName", "VpcEndpointType"})
     # Another endpoint has the service's name in the VPC; another has its route.
     taken = frozenset({"conflicting DNS domain", "RouteAlreadyExists"})

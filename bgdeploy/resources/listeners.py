@@ -29,6 +29,7 @@ class Listener(Resource):
     """One of the two doors. It only forwards, to both target groups, by weights that are CodeDeploy's to move."""
 
     kind = "listener"
+    found_by = "its tags, or its port"
     taken = frozenset({"DuplicateListener"})
     immutable = frozenset({"LoadBalancerArn"})
     # CodeDeploy rewrites them with every deployment (aws-facts 7.2): comparing them would send production back.
@@ -154,6 +155,7 @@ class Redirect(Resource):
     """The door for plain HTTP beside HTTPS: it sends visitors there, and nothing else."""
 
     kind = "listener"
+    found_by = "its tags, or its port"
     taken = frozenset({"DuplicateListener"})
     immutable = frozenset({"LoadBalancerArn"})
     label: str = "redirect"
@@ -207,7 +209,9 @@ def listeners(look: Look, balancer: str) -> list[Attrs]:
     """Return the listeners of a load balancer with their tags."""
 
     def ask() -> list[Attrs]:
-        found = look.aws.client("elbv2").describe_listeners(LoadBalancerArn=balancer)["Listeners"]
+        found = []
+        with absent("LoadBalancerNotFound"):  # it is going: its target groups name it a little longer
+            found = look.aws.client("elbv2").describe_listeners(LoadBalancerArn=balancer)["Listeners"]
         tags = tags_of(look, [each["ListenerArn"] for each in found]) if found else {}
         return [{**each, TAGS: tags[each["ListenerArn"]]} for each in found]
 

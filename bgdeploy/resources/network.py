@@ -22,6 +22,7 @@ class Vpc(Resource):
     """The network that everything else stands in."""
 
     kind = "vpc"
+    found_by = "its tags"
     immutable = frozenset({"CidrBlock"})
     cidr: str
     bucket: Bucket  # where it is written which VPC counts
@@ -76,6 +77,7 @@ class Subnet(Resource):
     """A part of the network that stands in one zone."""
 
     kind = "subnet"
+    found_by = "its tags"
     immutable = frozenset({"CidrBlock", "VpcId"})
     # Chosen at creation from what the region has then; a zone that AWS adds later must not move a subnet.
     create_only = frozenset({"AvailabilityZone"})
@@ -131,6 +133,7 @@ class InternetGateway(Resource):
     """The way out of the network, and into it."""
 
     kind = "internet-gateway"
+    found_by = "its tags"
     routed = ("GatewayId", "InternetGatewayId")  # how a route names it, and how it names itself
     vpc: Vpc
 
@@ -168,6 +171,7 @@ class Address(Resource):
     """A public address that stays the same: the world sees private tasks come from it."""
 
     kind = "address"
+    found_by = "its tags"
     immutable = frozenset({"Domain"})
     bucket: Bucket
 
@@ -198,6 +202,7 @@ class NatGateway(Resource):
     """The way out of private subnets, by which nobody comes in."""
 
     kind = "nat-gateway"
+    found_by = "its tags"
     routed = ("NatGatewayId", "NatGatewayId")
     immutable = frozenset({"SubnetId", "AllocationId"})
     subnet: Subnet  # a public one
@@ -258,6 +263,7 @@ class RouteTable(Resource):
     """The route out of the network, if there is one, and the subnets that take it."""
 
     kind = "route-table"
+    found_by = "its tags"
     immutable = frozenset({"VpcId"})
     vpc: Vpc
     gateway: InternetGateway | NatGateway | None

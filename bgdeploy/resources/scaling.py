@@ -54,6 +54,7 @@ class ScalableTarget(Resource):
     """
 
     kind = "scalable-target"
+    found_by = "the service that it scales"
     service: Service
     lowest: int
     highest: int

@@ -104,6 +104,7 @@ class SecurityGroup(Resource):
     """Who may reach something, and what it may reach."""
 
     kind = "security-group"
+    found_by = "its tags, or its name in the VPC"
     immutable = frozenset({"VpcId", "GroupName"})
     taken = frozenset({"InvalidGroup.Duplicate"})
     vpc: Vpc | ExistingVpc

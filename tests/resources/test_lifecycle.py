@@ -2,37 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
-from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
 import pytest
 
-import bgdeploy.resources
 from bgdeploy.aws import ADDRESS_TAG, STACK_TAG, Attrs, Aws
 from bgdeploy.provision.plan import Action
 from bgdeploy.provision.resource import TAGS, Known, Look, Resource
 from bgdeploy.sandbox.world import World
-from tests.resources import (
-    lives_balancing,
-    lives_deploying,
-    lives_network,
-    lives_observing,
-    lives_service,
-    lives_storage,
-)
+from tests.resources.document import kinds
+from tests.resources.every import LIVES
 from tests.resources.life import Life, staged
 from tests.resources.near import Scene
-
-LIVES: tuple[Life, ...] = (
-    *lives_storage.LIVES,
-    *lives_network.LIVES,
-    *lives_balancing.LIVES,
-    *lives_observing.LIVES,
-    *lives_service.LIVES,
-    *lives_deploying.LIVES,
-)
 
 
 @pytest.mark.parametrize("number", range(len(LIVES)), ids=lambda number: LIVES[number].name)
@@ -59,20 +40,7 @@ def test_each_kind_is_made_healed_refused_and_removed(number: int, world: World)
 
 def test_each_kind_has_a_life() -> None:
     known = {life.kind for life in LIVES}
-    assert {kind.__name__ for kind in _kinds(Resource) if kind not in known} == set()
-
-
-def _kinds(kind: type[Resource]) -> Iterator[type[Resource]]:
-    """Yield all that a stack can be made of, and that is its own."""
-    for module in pkgutil.iter_modules(bgdeploy.resources.__path__):
-        importlib.import_module(f"{bgdeploy.resources.__name__}.{module.name}")
-    below = [
-        each for each in kind.__subclasses__() if each.__module__.startswith(bgdeploy.resources.__name__)
-    ]
-    for each in below:
-        yield from _kinds(each)
-    if not below and not kind.external:
-        yield kind
+    assert {kind.__name__ for kind in kinds() if not kind.external and kind not in known} == set()
 
 
 # Its beginning
