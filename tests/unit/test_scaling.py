@@ -106,7 +106,7 @@ def once_before(aws: Aws, call: str, deed: Callable[[], object]) -> None:
 
 def remembered_long_ago(aws: Aws) -> None:
     """Have the suspension be older than a release that is about to begin could have made it."""
-    seen = scaling._read(aws, TARGET)
+    seen = scaling._read(aws, TARGET.bucket)
     assert seen is not None
     old = seen.at - scaling.PATIENCE - timedelta(seconds=1)
     told = Suspension(seen.suspension.release, seen.suspension.by, old.isoformat(), seen.suspension.before)
