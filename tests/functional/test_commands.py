@@ -263,7 +263,10 @@ class Interrupted(Invocation):
 def test_ctrl_c_between_the_start_and_the_following_loses_nothing(
     shop: Shop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in shop.environ.items():
+    running = control.find(Path(shop.environ["BGDEPLOY_SANDBOX_HOME"]))
+    assert running is not None
+    # What --sandbox exports into this very process is to be gone after the test.
+    for name, value in (shop.environ | running.exports()).items():
         monkeypatch.setenv(name, value)
     invocation = Interrupted()
     invocation.interrupts.install()

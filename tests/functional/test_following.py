@@ -34,6 +34,7 @@ class Stack:
     def __init__(self) -> None:
         config = Config(
             app="following",
+            alarms=(c.Alarm(name="not-found", log_filter='" 404 "'),),
             deployment=Deployment(keep_blue=Duration(120)),
             load_balancer=c.LoadBalancer(
                 production=c.ProductionListener(port=8191),
