@@ -1,6 +1,6 @@
 # Every target makes the virtual environment it needs, from nothing but Python 3.10 or newer.
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow check lint format types imports bench clean
+.PHONY: help demo test slow check lint format types imports bench docs clean
 
 # The first Python that is new enough; `make PYTHON=/path/to/python …` names another.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.10; do \
@@ -36,8 +36,13 @@ types: .venv/dev-ready ## Check the types
 imports: .venv/dev-ready ## Check that each layer imports only what lies below it
 	.venv/bin/python -c 'from importlinter.cli import lint_imports_command as run; run()'
 
-bench: .venv/dev-ready ## Measure speed, as ratios and call counts
+bench: .venv/dev-ready ## Measure speed, as ratios and call counts, and kill at every call
 	$(RUN) tests.bench
+	$(RUN) pytest -m bench
+
+docs: .venv/dev-ready ## Renew the pages that are made from the code
+	$(RUN) tests.resources.document
+	$(RUN) bgdeploy.sandbox.operations docs/sandbox.md
 
 clean: ## Remove what the other targets made
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
