@@ -131,15 +131,19 @@ def at_once(*verbs: object) -> list[Outcome]:
         return list(pool.map(do, verbs))
 
 
-@pytest.mark.slow
-def test_two_provisions_at_the_same_moment_make_one_stack(pair: tuple[Operator, Operator]) -> None:
+@pytest.mark.parametrize(
+    "times", [pytest.param(3, marks=pytest.mark.slow), pytest.param(20, marks=pytest.mark.bench)]
+)
+def test_two_provisions_at_the_same_moment_make_one_stack(
+    pair: tuple[Operator, Operator], times: int
+) -> None:
     one, other = pair
     before = everything(one.aws)
     assert not one.provision().failed
     alone = (len(everything(one.aws) - before), tally(one.aws))
     assert set(tally(one.aws).values()) == {1}
     assert not one.teardown().failed
-    for _ in range(5):
+    for _ in range(times):
         for outcome in at_once(one.provision, other.provision):
             assert (outcome.failed, outcome.blocked) == ((), ())
         assert one.plan().pending == ()

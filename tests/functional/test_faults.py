@@ -1,0 +1,65 @@
+"""Bad days: an AWS that throttles, breaks and loses answers, and commands that come through all the same."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bgdeploy.sandbox import control
+from bgdeploy.starter import write
+
+pytestmark = pytest.mark.slow
+FAULTS = {"throttle": 0.2, "error": 0.05, "reset": 0.02}
+
+
+class Shop:
+    """A starter project, and an account on a bad day."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "project"
+        self.home = folder / "sandbox"
+        write(self.folder)
+        self.running = control.start(self.home, speed=60.0, faults=FAULTS, seed=7)
+
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "bgdeploy", "--sandbox", *command],
+            cwd=self.folder,
+            env={**os.environ, "BGDEPLOY_SANDBOX_HOME": str(self.home)},
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    made = Shop(tmp_path_factory.mktemp("faults"))
+    yield made
+    control.stop(made.home)
+
+
+@pytest.mark.parametrize(
+    "command", [("provision",), ("release", "v1"), ("release", "v2", "--until", "finished")]
+)
+def test_a_command_comes_through_a_bad_day(shop: Shop, command: tuple[str, ...]) -> None:
+    done = shop.run(*command)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_second_provision_changes_nothing_on_a_bad_day_either(shop: Shop) -> None:
+    done = shop.run("--output", "json", "provision")
+    assert json.loads(done.stdout)["result"]["changed"] == [], done.stderr
+
+
+def test_a_teardown_leaves_nothing_on_a_bad_day(shop: Shop) -> None:
+    done = shop.run("teardown", "--yes")
+    assert done.returncode == 0, done.stderr
+    # Each is left out by the sandbox when there is none.
+    assert not any(control.status(shop.running)["holds"].values()), control.status(shop.running)
