@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from botocore.exceptions import ClientError
 
 _ACTIVE = re.compile(r"(d-[A-Z0-9]+)")
+_BUSY = "DeploymentLimitExceededException"
 
 Say = Callable[[str], None]
 Network = Callable[[], "Attrs | None"]  # in ECS's words
@@ -195,17 +196,25 @@ def _create(prepared: Prepared) -> tuple[str, Suspension | None]:
             **(silenced if prepared.ignore_alarms else {}),
         )
     except ClientError as error:
+        active = _ACTIVE.search(str(error)) if error_code(error) == _BUSY else None
+        if active and _is_ours(prepared, active[1]):
+            return active[1], suspension
         if suspension:
             scaling.withdraw(reader, suspension)
-        raise _refused(reader, error) from error
+        raise _refused(reader, error, active) from error
     return str(made["deploymentId"]), suspension
 
 
-def _refused(reader: Reader, error: ClientError) -> Exception:
+def _is_ours(prepared: Prepared, deployment_id: str) -> bool:
+    """A request that is sent again, because its answer was lost, meets itself: the description holds our own key."""
+    found = prepared.reader.aws.client("codedeploy").get_deployment(deploymentId=deployment_id)
+    return bool(found["deploymentInfo"].get("description") == prepared.told.description)
+
+
+def _refused(reader: Reader, error: ClientError, active: re.Match[str] | None) -> Exception:
     """Somebody else was faster than us between the preflight and now (aws-facts 5.6): say who."""
-    if error_code(error) != "DeploymentLimitExceededException":
+    if error_code(error) != _BUSY:
         return error
-    active = _ACTIVE.search(str(error))
     if active is None:
         return BgdeployError(
             f"CodeDeploy starts no deployment now: {error}", "`bgdeploy watch` shows what runs"

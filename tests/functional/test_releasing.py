@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import urllib3
+from botocore.exceptions import ConnectionClosedError
 
 from bgdeploy import config as c
 from bgdeploy.aws import Aws
@@ -162,6 +163,27 @@ def test_of_two_releases_at_once_one_is_told_that_the_other_runs(project: Projec
     assert isinstance(busy, BusyError)
     assert (busy.exit, busy.result["deployment"]) == (Exit.ANOTHER_IS_ACTIVE, started.deployment_id)
     assert f"deployment {started.deployment_id} of v2 is active" in busy.message
+    operations.stop(project.aws, started.deployment_id)
+    assert project.follow(started).kind is Kind.STOPPED
+
+
+def test_a_start_whose_answer_is_lost_is_known_to_be_ours(project: Project) -> None:
+    client, sent = project.aws.client("codedeploy"), []
+
+    def lose_the_first(request: Any, **_: Any) -> None:
+        sent.append(request)
+        if len(sent) == 1:
+            client._endpoint.http_session.send(request)
+            raise ConnectionClosedError(endpoint_url=request.url)
+
+    event = "before-send.codedeploy.CreateDeployment"
+    client.meta.events.register(event, lose_the_first)
+    try:
+        started = project.start("v2")
+    finally:
+        client.meta.events.unregister(event, lose_the_first)
+    assert len(sent) == 2
+    assert Reader(project.aws, started.target).active() == started.deployment_id
     operations.stop(project.aws, started.deployment_id)
     assert project.follow(started).kind is Kind.STOPPED
 
