@@ -22,6 +22,8 @@ from bgdeploy.sandbox.control import Running
 from tests.functional.inventory import everything
 from tests.functional.operators import Operator, project
 
+pytestmark = pytest.mark.slow
+
 NAME = "crowded-dev"
 STRANGERS = (
     "repository",

@@ -15,6 +15,8 @@ from tests.resources.every import LIVES
 from tests.resources.life import Life, staged
 from tests.resources.near import Scene
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("number", range(len(LIVES)), ids=lambda number: LIVES[number].name)
 def test_each_kind_is_made_healed_refused_and_removed(number: int, world: World) -> None:
