@@ -25,7 +25,8 @@ class Shop:
         self.folder = folder / "project"
         self.home = folder / "sandbox"
         write(self.folder)
-        self.running = control.start(self.home, speed=60.0, faults=FAULTS, seed=7)
+        # No faster: who is throttled waits real seconds, and the hook's lease must not be over meanwhile.
+        self.running = control.start(self.home, speed=10.0, faults=FAULTS, seed=7)
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -45,9 +46,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     control.stop(made.home)
 
 
-@pytest.mark.parametrize(
-    "command", [("provision",), ("release", "v1"), ("release", "v2", "--until", "finished")]
-)
+@pytest.mark.parametrize("command", [("provision",), ("release", "v1"), ("release", "v2")])
 def test_a_command_comes_through_a_bad_day(shop: Shop, command: tuple[str, ...]) -> None:
     done = shop.run(*command)
     assert done.returncode == 0, done.stderr
