@@ -16,6 +16,8 @@ from bgdeploy.sandbox.control import Running
 from tests.functional.inventory import everything, tally
 from tests.functional.operators import Operator, project, write
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module", autouse=True)
 def account(sandbox: Running) -> Iterator[None]:

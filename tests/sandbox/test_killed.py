@@ -19,6 +19,8 @@ from bgdeploy.sandbox.world import World
 from tests.clocks import HandClock
 from tests.sandbox.fleet import Fleet
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass(frozen=True)
 class Outside:

@@ -19,6 +19,8 @@ from bgdeploy.release.snapshot import Listener, Snapshot
 from tests import deployments as d
 from tests.attending import BUCKET, DEPLOYMENT, ELSEWHERE, Rig, rigged, until
 
+pytestmark = pytest.mark.slow
+
 
 class Production:
     """Answers at the production listener, and notes who was asked for what."""
