@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,10 +15,10 @@ from typing import Any
 import boto3
 
 from bgdeploy.clock import SystemClock
-from tests.bench.provisioning import ROOT, sandbox
+from bgdeploy.starter import write
+from tests.bench.provisioning import sandbox
 from tests.bench.table import Figure
 
-FOLDERS = ("config", "appspec", "hook_lambda", "container")
 _CONFIG = """\
 deployment: {keep_blue: 1m}
 load_balancer: {health_check: {interval: 5s, timeout: 2s}}
@@ -31,8 +30,7 @@ def figures() -> Iterator[Figure]:
     """Release once in a sandbox in which an AWS second is a second."""
     with sandbox(speed=1.0) as running, tempfile.TemporaryDirectory() as folder:
         project = Path(folder)
-        for name in FOLDERS:
-            shutil.copytree(ROOT / name, project / name)
+        write(project)
         (project / "config/dev.yaml").write_text(_CONFIG, encoding="utf-8")
         environ = {**os.environ, **running.exports()}
         _run(project, environ, "provision")

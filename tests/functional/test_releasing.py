@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import sys
 import threading
@@ -16,6 +15,7 @@ import urllib3
 from botocore.exceptions import ConnectionClosedError
 
 from bgdeploy import config as c
+from bgdeploy import starter
 from bgdeploy.aws import Aws
 from bgdeploy.clock import FastClock, SystemClock
 from bgdeploy.config import Check, Config, Deployment, Duration, Settings
@@ -32,15 +32,13 @@ from bgdeploy.sandbox.control import Running
 from bgdeploy.stack import build
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("config", "appspec", "hook_lambda", "container")
 
 
 class Project:
     """A provisioned project, and what its owner does with it."""
 
     def __init__(self, folder: Path) -> None:
-        for name in FOLDERS:
-            shutil.copytree(ROOT / name, folder / name)
+        starter.write(folder)
         self.folder = folder
         self.checks = (Check(name="page", get="/", contains="Hello from {version}", within=Duration(10)),)
         # Our seconds are short, as the sandbox's are: a lapse lasts less than one.
