@@ -32,6 +32,14 @@ class Attendance(Protocol):
     def close(self) -> None: ...
 
 
+class Companion(Protocol):
+    """Who goes along with a following and makes something of it; it never keeps the following waiting, or ends it."""
+
+    def see(self, frame: Frame) -> None: ...
+
+    def end(self, ended: Ending) -> None: ...
+
+
 def attendant(invocation: Invocation, reader: Reader, record: Record | None = None) -> Attendant:
     """Return who runs the checks of what `reader` reads, for whoever started the program."""
     from bgdeploy.release.attendant import Attendant
@@ -67,6 +75,7 @@ class Following:
     attendant: Attendance | None  # None: the checks are somebody else's
     started: bool = False  # by this very process
     judge: Callable[[Ending], Ending] = lambda ended: ended  # what its ending is to whoever follows it
+    companions: tuple[Companion, ...] = ()
     frame: Frame | None = None  # the newest that was shown
 
     def follow(self, until: Until, timeout: float | None) -> Ending:
@@ -85,7 +94,13 @@ class Following:
             interrupts.end()
             if self.attendant:
                 self.attendant.close()
-        ended = self.judge(ended)
+        ended = self._told(self.judge(ended))
+        for companion in self.companions:
+            companion.end(ended)
+        return ended
+
+    def _told(self, ended: Ending) -> Ending:
+        """Return the ending with what is told beside it: whether auto scaling is back."""
         if ended.exit is Exit.INTERRUPTED:
             self.invocation.end_echo()
             return ended
@@ -124,6 +139,8 @@ class Following:
             def keep_and_show(frame: Frame) -> None:
                 self.frame = frame
                 show(frame)
+                for companion in self.companions:
+                    companion.see(frame)
 
             return follow(
                 self.reader,
