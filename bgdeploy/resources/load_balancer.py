@@ -11,7 +11,7 @@ from bgdeploy.provision.resource import TAGS, Known, Look, Resource
 from bgdeploy.resources.existing import ExistingSubnets, ExistingVpc
 from bgdeploy.resources.network import Subnet, Vpc
 from bgdeploy.resources.security import SecurityGroup
-from bgdeploy.resources.tagging import told_of
+from bgdeploy.resources.tagging import arns_like, told_of
 
 # Attributes by the names that AWS gives them, each with a dot; what a new load balancer or target group has of them.
 _PROTECTED = "deletion_protection.enabled"
@@ -172,6 +172,24 @@ def _switch(value: object) -> str:
     return "true" if value else "false"
 
 
+def _told_groups(look: Look) -> dict[str, Attrs]:
+    """Return those of the stack's target groups that its tags lead to, by name: one call for twenty of them."""
+
+    def ask() -> dict[str, Attrs]:
+        elbv2, told = look.aws.client("elbv2"), arns_like(look, ":targetgroup/")
+        with absent(
+            "TargetGroupNotFound"
+        ):  # tags may outlive a group for a moment, and one that is gone fails all
+            answers = [
+                elbv2.describe_target_groups(TargetGroupArns=told[n : n + 20])["TargetGroups"]
+                for n in range(0, len(told), 20)
+            ]
+            return {each["TargetGroupName"]: dict(each) for answer in answers for each in answer}
+        return {}
+
+    return look.once("target groups", ask)
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class TargetGroup(Resource):
     """One side, blue or green, of the pair that CodeDeploy moves traffic between."""
@@ -209,6 +227,8 @@ class TargetGroup(Resource):
         """Return what AWS says of it, None when it is not there."""
 
         def ask() -> Attrs | None:
+            if self.name in (told := _told_groups(look)):
+                return told[self.name]
             with absent("TargetGroupNotFound"):
                 found = look.aws.client("elbv2").describe_target_groups(Names=[self.name])
                 return dict(found["TargetGroups"][0])

@@ -66,8 +66,8 @@ class LogGroup(Resource):
 def _filters(look: Look, group: str) -> list[Attrs]:
     def ask() -> list[Attrs]:
         with absent("ResourceNotFoundException"):
-            logs = look.aws.client("logs")
-            return list(logs.describe_metric_filters(logGroupName=group)["metricFilters"])
+            pages = look.aws.client("logs").get_paginator("describe_metric_filters")
+            return [each for page in pages.paginate(logGroupName=group) for each in page["metricFilters"]]
         return []
 
     return look.once(("metric filters", group), ask)

@@ -10,6 +10,7 @@ from typing import Any
 from bgdeploy.aws import Attrs, Aws, absent, error_code, retry, tag_list, tag_map
 from bgdeploy.provision.resource import TAGS, Known, Look, Resource
 from bgdeploy.resources.policy import canonical, document
+from bgdeploy.resources.tagging import tags_of
 
 _BLOCKED = dict.fromkeys(
     ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True
@@ -56,14 +57,17 @@ class Bucket(Resource):
         }
 
     def find(self, look: Look) -> Attrs | None:
-        s3 = look.aws.client("s3")
         with absent("NoSuchBucket"):
-            tags: dict[str, str] = {}
-            with absent("NoSuchTagSet"):
-                tags = tag_map(s3.get_bucket_tagging(Bucket=self.name)["TagSet"])
             found = {field: self._read(look.aws, field) for field in self.desired(Known(look.aws))}
+            arn = f"arn:aws:s3:::{self.name}"
+            tags = tags_of(look, arn, self.tags(look.aws), lambda: self._tags(look.aws))
             return {**found, TAGS: tags}
         return None
+
+    def _tags(self, aws: Aws) -> dict[str, str]:
+        with absent("NoSuchTagSet"):
+            return tag_map(aws.client("s3").get_bucket_tagging(Bucket=self.name)["TagSet"])
+        return {}
 
     def _read(self, aws: Aws, field: str) -> Any:
         s3 = aws.client("s3")

@@ -24,10 +24,17 @@ def tags_of(look: Look, arn: str, wanted: Mapping[str, str], ask: Callable[[], T
 
 def told_of(look: Look, arns: Collection[str]) -> dict[str, Tags]:
     """Return, of what has these ARNs, the tags that one call for the whole stack tells; nothing before a removal."""
-    if look.for_removal:
-        return {}
-    told = look.once("tags of the stack", lambda: _all(look.aws))
+    told = _told(look)
     return {arn: told[arn] for arn in arns if arn in told}
+
+
+def arns_like(look: Look, like: str) -> list[str]:
+    """Return the ARNs with `like` in them of what one call for the whole stack tells of; none before a removal."""
+    return sorted(arn for arn in _told(look) if like in arn)
+
+
+def _told(look: Look) -> dict[str, Tags]:
+    return {} if look.for_removal else look.once("tags of the stack", lambda: _all(look.aws))
 
 
 def _all(aws: Aws) -> dict[str, Tags]:
