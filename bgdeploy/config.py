@@ -195,11 +195,19 @@ class Hook(Base, frozen=True):
 Trigger = Literal["failure", "alarm", "stop"]
 
 
+class EarlyFail(Base, frozen=True):
+    """What stops a release that gets nowhere, before users are on it, instead of waiting CodeDeploy's hour."""
+
+    stopped_tasks: Annotated[int, Meta(ge=1)] | Literal["none"] = 2  # new tasks that stop by themselves
+    no_progress: Duration | None = lasting("10m")  # in which no event, task or target moves
+
+
 class Deployment(Base, frozen=True):
     strategy: str = "all-at-once"  # canary P% D | linear P% D | the name of a CodeDeploy config
     approval: Duration | None = None  # wait this long in Ready for `bgdeploy promote`
     keep_blue: Duration = lasting("5m")
     rollback_on: tuple[Trigger, ...] = ("failure", "alarm", "stop")
+    early_fail: EarlyFail = field(default_factory=EarlyFail)
 
 
 class TargetErrors(Base, frozen=True):

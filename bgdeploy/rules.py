@@ -89,5 +89,11 @@ def _deployment(config: Config) -> Iterator[Broken]:
         yield ("deployment", "approval"), f"must be between 1m and {_LONGEST_APPROVAL}, or none"
     elif deployment.approval is not None and deployment.approval % 60:
         yield ("deployment", "approval"), "must be whole minutes"
+    patience = deployment.early_fail.no_progress
+    if patience is not None and patience < 60:
+        yield (
+            ("deployment", "early_fail", "no_progress"),
+            "must be 1m or more, or none: tasks take their time",
+        )
     if not 30 <= config.hook.lease <= _LONGEST_LEASE:
         yield ("hook", "lease"), f"must be between 30s and {_LONGEST_LEASE}"

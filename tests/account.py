@@ -8,8 +8,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from datetime import timedelta
 from email.utils import format_datetime
+from io import BytesIO
 from typing import Any
+
+from botocore.exceptions import ClientError
 
 from bgdeploy.clock import Clock
 from bgdeploy.release.snapshot import Snapshot
@@ -30,6 +34,7 @@ class Account:
         self.calls: deque[tuple[float, str]] = deque()
         self.failures: deque[Exception] = deque()
         self.stopped: list[Answer] = []
+        self.objects: dict[str, bytes] = {}
 
     def client(self, service: str) -> Any:
         return _Client(self)
@@ -179,6 +184,22 @@ class Account:
 
     def _describe_tasks(self, params: Answer) -> Answer:
         return {"tasks": self.stopped}
+
+    def _get_metric_data(self, params: Answer) -> Answer:
+        values = {"Timestamps": [self.now.at - timedelta(minutes=1), self.now.at], "Values": [0.0, 2.0]}
+        return {"MetricDataResults": [{"Id": query["Id"], **values} for query in params["MetricDataQueries"]]}
+
+    def _put_object(self, params: Answer) -> Answer:
+        self.objects[params["Key"]] = params["Body"]
+        return {}
+
+    def _get_object(self, params: Answer) -> Answer:
+        if params["Key"] not in self.objects:
+            raise ClientError({"Error": {"Code": "NoSuchKey", "Message": "none"}}, "GetObject")
+        return {"Body": BytesIO(self.objects[params["Key"]])}
+
+    def _stop_deployment(self, params: Answer) -> Answer:
+        return {"status": "Pending"}
 
     def _continue_deployment(self, params: Answer) -> Answer:
         return {}

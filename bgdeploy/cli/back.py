@@ -77,14 +77,14 @@ class _Way:
 
 def _stopped(invocation: Invocation, reader: Reader, active: str) -> bool:
     """Stop the active deployment if it is not rolled back already. False when it has just ended."""
-    from bgdeploy.release import operations
+    from bgdeploy.release import stopping
 
     deployment = reader.read(active).deployment
     if deployment.rolls_back:
         return True
     invocation.interrupts.hold()
     try:
-        said = operations.stop(reader.aws, active)
+        said = stopping.stop(reader.aws, reader.target.bucket, active, stopping.by_me("`bgdeploy rollback`"))
     except BgdeployError:
         if reader.active() == active:
             raise

@@ -50,6 +50,7 @@ def attendant(invocation: Invocation, reader: Reader, record: Record | None = No
         record,
         folder=invocation.project,
         interactive=invocation.interactive,
+        early=invocation.settings().config.deployment.early_fail,
     )
 
 

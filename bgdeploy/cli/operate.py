@@ -63,7 +63,7 @@ def promote(invocation: Invocation, deployment: str | None) -> Result:
 @click.pass_obj
 def stop(invocation: Invocation, deployment: str | None, no_rollback: bool, yes: bool) -> Result:
     """Stop the running deployment and roll it back."""
-    from bgdeploy.release import operations
+    from bgdeploy.release import stopping
 
     reader = open_reader(invocation)
     snapshot = _running(reader, deployment, "stop")
@@ -72,7 +72,8 @@ def stop(invocation: Invocation, deployment: str | None, no_rollback: bool, yes:
         invocation.say(_left_behind(snapshot))
         if not yes:
             _ask(invocation, ident)
-    said = operations.stop(reader.aws, ident, rollback=not no_rollback)
+    by = stopping.by_me("`bgdeploy stop`")
+    said = stopping.stop(reader.aws, reader.target.bucket, ident, by, rollback=not no_rollback)
     then = (
         "`bgdeploy status` shows what runs"
         if no_rollback

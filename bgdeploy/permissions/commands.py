@@ -33,11 +33,15 @@ WATCH = (
     # What was released before, and what the application says.
     + calls("codedeploy", "BatchGetDeployments", on.GROUP)
     + calls("logs", "DescribeLogGroups", on.ANYTHING)
-    + calls("logs", "FilterLogEvents", on.APPLICATION_LOG)
+    + calls("logs", "FilterLogEvents", on.APPLICATION_LOG, on.HOOK_LOG)
+    + calls("logs", "GetLogEvents", on.APPLICATION_LOG)
     # The checks: what to ask, the hook's call, the claim on it, and the answer.
     + calls("s3", "GetObject", on.RECORDS, on.HOOKS, besides=SEEN)
     + calls("s3", "PutObject", on.HOOKS)
     + calls("codedeploy", "PutLifecycleEventHookExecutionStatus ContinueDeployment", on.GROUP)
+    # Whoever follows stops what gets nowhere, and what fails a check that users are on; and says what was measured.
+    + calls("codedeploy", "StopDeployment", on.GROUP)
+    + calls("cloudwatch", "GetMetricData", on.ANYTHING)
 )
 
 RELEASE = (
@@ -73,6 +77,5 @@ RELEASE = (
             *besides("codedeploy:RegisterApplicationRevision", on.APPLICATION),
         ),
     )
-    + calls("codedeploy", "StopDeployment", on.GROUP)
     + calls("codedeploy", "GetApplicationRevision", on.APPLICATION)  # what a rollback releases once more
 )

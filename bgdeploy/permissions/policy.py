@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 from typing import Any, Literal
 
-from bgdeploy.checktypes import Check
 from bgdeploy.config import Settings
 from bgdeploy.permissions import commands
 from bgdeploy.permissions import scopes as on
@@ -26,15 +24,15 @@ Use = Literal["provision", "release", "watch", "teardown", "ci"]
 LONGEST_MANAGED = 6144  # characters of a managed policy (IAM's quotas)
 
 
-def needed_calls(use: Use, resources: Sequence[Resource], checks: Sequence[Check] = ()) -> tuple[Call, ...]:
-    """Return what is called for one use on a stack of these resources, released with these checks, each call once."""
+def needed_calls(use: Use, resources: Sequence[Resource]) -> tuple[Call, ...]:
+    """Return what is called for one use on a stack of these resources, each call once."""
     kinds = [kind for cls, kind in KINDS.items() if any(isinstance(each, cls) for each in resources)]
     found: Mapping[Use, Iterator[Calls]] = {
         "provision": _provision(kinds, resources),
         "teardown": iter((commands.WHO, *(each for kind in kinds for each in (kind.look, kind.drop)))),
-        "watch": chain(_watch(resources), _guard(checks)),
-        "release": chain(_release(resources), _guard(checks)),
-        "ci": chain(_ci(kinds, resources), _guard(checks)),
+        "watch": _watch(resources),
+        "release": _release(resources),
+        "ci": _ci(kinds, resources),
     }
     needed = dict.fromkeys(call for group in found[use] for call in group)
     return tuple(call for call in needed if on.MANAGED not in call.on or _managed(resources))
@@ -50,15 +48,6 @@ def _provision(kinds: Sequence[Kind], resources: Sequence[Resource]) -> Iterator
 def _watch(resources: Sequence[Resource]) -> Iterator[Calls]:
     yield from (commands.WHO, commands.WATCH)
     yield from _scaling(resources)
-
-
-def _guard(checks: Sequence[Check]) -> Iterator[Calls]:
-    """Yield what checks from the shift on measure, and what one of them that fails brings about."""
-    later = [check for check in checks if check.moment != "before"]
-    if any(check.metric for check in later):
-        yield calls("cloudwatch", "GetMetricData", on.ANYTHING)
-    if any(check.mode == "enforce" for check in later):
-        yield calls("codedeploy", "StopDeployment", on.GROUP)
 
 
 def _scaling(resources: Sequence[Resource]) -> Iterator[Calls]:
@@ -145,7 +134,7 @@ class Place:
 
 def document(use: Use, place: Place) -> dict[str, Any]:
     """Return the smallest policy for one use: a statement for each scope, by name."""
-    called = needed_calls(use, place.resources, place.settings.config.checks)
+    called = needed_calls(use, place.resources)
     needs = [need for call in called for need in call.needs]
     scopes = {need.on.sid: place.exact(need.on) for need in needs}
     statements = [_statement(scopes[sid], needs, place.words) for sid in sorted(scopes)]

@@ -38,6 +38,7 @@ LOGS = Scope(
     _arns("logs", *(f"log-group:{group}{end}" for group in ("{logs}", "{hook_logs}") for end in ("", ":*"))),
 )
 APPLICATION_LOG = Scope("ApplicationLog", _arns("logs", "log-group:{logs}", "log-group:{logs}:*"))
+HOOK_LOG = Scope("HookLog", _arns("logs", "log-group:{hook_logs}", "log-group:{hook_logs}:*"))
 ALARMS = Scope("Alarms", _arns("cloudwatch", "alarm:{name}-*"))
 # CloudWatch filters by name after it has checked the permission, so reading alarms means reading any.
 ANY_ALARM = Scope("AnyAlarm", _arns("cloudwatch", "alarm:*"))

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from bgdeploy.aws import Aws
+from bgdeploy.config import EarlyFail
 from bgdeploy.release import record as records
 from bgdeploy.release.checks import ChecksState
 from bgdeploy.release.claimant import Claimant
+from bgdeploy.release.giving_up import GivingUp
 from bgdeploy.release.guarding import Guarding
 from bgdeploy.release.holding import Doors, Holding
 from bgdeploy.release.hook import Claims, Decision
@@ -41,6 +43,8 @@ class Attendant:
     me: Claimant | None = None
     folder: Path = Path()  # where commands are run
     interactive: bool = False  # somebody is there who can be asked about inconclusive checks
+    early: EarlyFail | None = None  # when to give up before users are on it; None: never
+    _giving_up: GivingUp | None = None
     _holding: Holding | None = None
     _guarding: Guarding | None = None
     _recalled: ChecksState | None = None
@@ -49,6 +53,7 @@ class Attendant:
     def __post_init__(self) -> None:
         self.me = self.me or Claimant.me()
         self._time = AwsTime(self.aws.clock)
+        self._giving_up = GivingUp(self.aws, self.early) if self.early else None
 
     @property
     def state(self) -> ChecksState:
@@ -62,6 +67,8 @@ class Attendant:
     def attend(self, snapshot: Snapshot) -> None:
         """Look at where the deployment is, and begin or end what that asks for. Returns at once."""
         self._time.set(snapshot.at)
+        if self._giving_up:
+            self._giving_up.look(snapshot)
         self._holding = self._next(self._holding, snapshot, _held(snapshot), self._hold)
         self._guarding = self._next(self._guarding, snapshot, _moving(snapshot), self._guard)
         if self._guarding and phase(snapshot) is Phase.SHIFTED:

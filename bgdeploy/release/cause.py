@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from bgdeploy.names import Names
 from bgdeploy.release.changes import alarm_verdict, found_text, tries_text
-from bgdeploy.release.phase import HELD, failed_event, new_version
+from bgdeploy.release.evidence import Evidence, Series
+from bgdeploy.release.hints import hints
+from bgdeploy.release.phase import HELD, failed_event, length, new_version
 from bgdeploy.release.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ class Kind(str, Enum):
     HOOK_SILENT = "hook silent"
     ALARM = "alarm"
     INSTALL_FAILED = "install failed"
+    EARLY = "failed early"
     APPROVAL_EXPIRED = "approval expired"
     STOPPED = "stopped"
     FAILED = "failed"
@@ -39,27 +42,27 @@ class Kind(str, Enum):
 
 
 Cause = tuple[Kind, tuple[str, ...]]
+_NOTHING = Evidence()
 _LINES = 5  # of a failed command's output, on a card
 
 
-def cause(snapshot: Snapshot, checks: ChecksState | None) -> Cause:
+def cause(snapshot: Snapshot, checks: ChecksState | None, evidence: Evidence = _NOTHING) -> Cause:
     """Return what made the deployment fail, and sentences that say so with what was measured."""
     deployment = snapshot.deployment
     said = (f"{deployment.error_code}: {deployment.error_message}",) if deployment.error_code else ()
     at = failed_event(snapshot)
     if deployment.error_code == "ALARM_ACTIVE":
-        return Kind.ALARM, _alarms(snapshot)
+        return Kind.ALARM, _alarms(snapshot, evidence)
     if "waiting for a notification to continue" in deployment.error_message:
         return Kind.APPROVAL_EXPIRED, said
     if deployment.error_code == "MANUAL_STOP":
         if checks and checks.after and (why := failures(checks.after)):
             return Kind.CHECK_FAILED_AFTER, why
-        who = "CloudTrail's StopDeployment event says who stopped it"
-        return Kind.STOPPED, (*said, who, *_trouble(snapshot))
+        return _stopped(snapshot, evidence, said)
     if "waiting for a status callback" in deployment.error_message:
-        return Kind.HOOK_SILENT, (*said, _hook_log(snapshot))
+        return Kind.HOOK_SILENT, (*said, *_hook_log(snapshot, evidence))
     if at and at.name == HELD:
-        return _held(snapshot, checks, said)
+        return _held(snapshot, checks, evidence, said)
     if deployment.error_code == "HOOK_EXECUTION_FAILURE":
         return Kind.HOOK_FAILED, (*said, *_event_message(snapshot))
     if at and at.name == "Install":
@@ -67,7 +70,21 @@ def cause(snapshot: Snapshot, checks: ChecksState | None) -> Cause:
     return Kind.FAILED, (*said, *_event_message(snapshot)) or ("CodeDeploy gave no reason",)
 
 
-def _held(snapshot: Snapshot, checks: ChecksState | None, said: tuple[str, ...]) -> Cause:
+def _stopped(snapshot: Snapshot, evidence: Evidence, said: tuple[str, ...]) -> Cause:
+    """CodeDeploy does not say who stopped a deployment; bgdeploy leaves a note when it does so."""
+    stop = evidence.stop
+    if stop is None:
+        who = "CloudTrail's StopDeployment event says who stopped it"
+        return Kind.STOPPED, (*said, who, *_trouble(snapshot))
+    if not stop.early:
+        return Kind.STOPPED, (stop.sentence, *_trouble(snapshot))
+    end = snapshot.deployment.completed or snapshot.at
+    after = length(end - snapshot.deployment.created)
+    spared = f"{stop.why}: stopped by {stop.by} after {after} instead of waiting CodeDeploy's hour"
+    return Kind.EARLY, (spared, *_trouble(snapshot))
+
+
+def _held(snapshot: Snapshot, checks: ChecksState | None, evidence: Evidence, said: tuple[str, ...]) -> Cause:
     """The deployment failed while the hook held it: whose answer was that?"""
     stage = checks.stage if checks else "idle"
     if checks and stage == "unreachable":
@@ -80,7 +97,7 @@ def _held(snapshot: Snapshot, checks: ChecksState | None, said: tuple[str, ...])
         return Kind.CHECK_FAILED, why
     owner = checks.owner if checks and stage == "elsewhere" else ""
     whose = (f"the checks were run by {owner}: its output says which failed",) if owner else ()
-    return Kind.HOOK_FAILED, (*said, *_event_message(snapshot), *whose, _hook_log(snapshot))
+    return Kind.HOOK_FAILED, (*said, *_event_message(snapshot), *whose, *_hook_log(snapshot, evidence))
 
 
 def failures(checks: ChecksState) -> tuple[str, ...]:
@@ -113,11 +130,12 @@ def _unreachable(snapshot: Snapshot, checks: ChecksState) -> tuple[str, ...]:
     )
 
 
-def _alarms(snapshot: Snapshot) -> tuple[str, ...]:
+def _alarms(snapshot: Snapshot, evidence: Evidence) -> tuple[str, ...]:
     """The message names the alarms; by now their state may have changed again."""
     message = snapshot.deployment.error_message
     named = activated(message)
     known = {alarm.name: alarm for alarm in snapshot.alarms}
+    measured = {series.alarm: series for series in evidence.series}
     names = named or [alarm.name for alarm in snapshot.alarms if alarm.state == "ALARM"]
     if not names:
         return (f"{snapshot.deployment.error_code}: {message}",)
@@ -127,9 +145,18 @@ def _alarms(snapshot: Snapshot) -> tuple[str, ...]:
         went_off = alarm is not None and alarm.state == "ALARM"
         verdict = alarm_verdict(alarm) if alarm and went_off else ""
         reason = alarm.reason if alarm and went_off else ""
-        told = ": ".join(part for part in (verdict, reason) if part) or "it has recovered since"
+        told = ": ".join(part for part in (verdict, reason) if part) or _recovered(measured.get(name))
         lines.append(f"alarm {name} went off: {told}")
     return tuple(lines)
+
+
+def _recovered(series: Series | None) -> str:
+    """Say what it measured when it went off: its newest value that was too much."""
+    bad = [(at, value) for at, value in series.points if series.breaches(value)] if series else []
+    if series is None or not bad:
+        return "it has recovered since"
+    at, value = bad[-1]
+    return f"{value:g} {series.operator} {series.limit:g} at {at:%H:%M:%SZ}; it has recovered since"
 
 
 def activated(message: str) -> list[str]:
@@ -146,8 +173,16 @@ def _trouble(snapshot: Snapshot) -> tuple[str, ...]:
     return snapshot.trouble[:3]
 
 
-def _hook_log(snapshot: Snapshot) -> str:
-    return f"the hook's own log is in the log group {Names(snapshot.target.group).hook_log_group}"
+def _hook_log(snapshot: Snapshot, evidence: Evidence) -> tuple[str, ...]:
+    if evidence.hook_log:
+        return tuple(f"hook: {line}" for line in evidence.hook_log)
+    return (f"the hook's own log is in the log group {Names(snapshot.target.group).hook_log_group}",)
+
+
+def meant(snapshot: Snapshot, why: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return what AWS's words come down to, and what to do about it."""
+    found = hints((*snapshot.trouble, *why))
+    return tuple(hint.means for hint in found), tuple(hint.do for hint in found)
 
 
 def next_steps(snapshot: Snapshot, kind: Kind) -> tuple[str, ...]:
@@ -164,6 +199,7 @@ def next_steps(snapshot: Snapshot, kind: Kind) -> tuple[str, ...]:
         Kind.CHECK_FAILED_AFTER: (f"mend the check, then {again}", application),
         Kind.CHECK_INCONCLUSIVE: (again, "on a terminal it asks what inconclusive checks are worth"),
         Kind.ALARM: ("bgdeploy status", f"when the alarm is OK again: {again}"),
+        Kind.EARLY: (f"aws logs tail {snapshot.target.log_group}", again),
         Kind.INSTALL_FAILED: (f"aws logs tail {snapshot.target.log_group}", again),
         Kind.HOOK_FAILED: (f"aws logs tail {Names(snapshot.target.group).hook_log_group}", again),
         Kind.HOOK_SILENT: (f"aws logs tail {Names(snapshot.target.group).hook_log_group}", again),

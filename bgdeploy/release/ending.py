@@ -8,8 +8,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from bgdeploy.errors import Exit
-from bgdeploy.release.cause import Kind, cause, failures, next_steps
+from bgdeploy.release.cause import Kind, cause, failures, meant, next_steps
 from bgdeploy.release.changes import checks_text
+from bgdeploy.release.evidence import Evidence, Series
 from bgdeploy.release.phase import (
     Phase,
     failed_event,
@@ -62,6 +63,8 @@ class Ending:
     event: str = ""  # the lifecycle event in which it failed
     rollback: str = ""  # the deployment that rolled it back
     verified: bool = True  # False: what is really live is not what CodeDeploy says
+    log: tuple[str, ...] = ()  # the last lines of a new task that stopped
+    series: tuple[Series, ...] = ()  # what the alarms measured that stopped it
     seconds: float = 0.0  # from the deployment's creation to its end, or until now
 
     @property
@@ -79,11 +82,14 @@ def ending(
     checks: ChecksState | None = None,
     *,
     page: Page | None = None,
+    evidence: Evidence | None = None,
 ) -> Ending:
     """Return how a settled deployment ended: exit 0, 4 or 5, by what is really live."""
     if phase(snapshot) in {Phase.FINISHED, Phase.SHIFTED}:
         return _success(snapshot, checks.after if checks else None, page)
-    return _failure(snapshot, checks, page)
+    evidence = evidence or Evidence()
+    failed = _failure(snapshot, checks, page, evidence)
+    return replace(failed, log=evidence.log, series=evidence.series)
 
 
 def gave_up(snapshot: Snapshot | None, deployment_id: str, why: str) -> Ending:
@@ -168,8 +174,10 @@ def _answered(page: Page | None) -> tuple[str, ...]:
 # Failure
 
 
-def _failure(snapshot: Snapshot, checks: ChecksState | None, page: Page | None) -> Ending:
-    kind, why = cause(snapshot, checks)
+def _failure(snapshot: Snapshot, checks: ChecksState | None, page: Page | None, evidence: Evidence) -> Ending:
+    kind, why = cause(snapshot, checks, evidence)
+    means, do = meant(snapshot, why) if kind in _AWS_WORDS else ((), ())
+    why = (*why, *means)
     where = phase(snapshot)
     at = failed_event(snapshot)
     version = new_version(snapshot) or "the new version"
@@ -192,7 +200,7 @@ def _failure(snapshot: Snapshot, checks: ChecksState | None, page: Page | None) 
     stands = snapshot.superseded_by or old_version(snapshot) or "the previous version"
     rolled = "rolled back: " if where is Phase.ROLLED_BACK else ""
     headline = f"{rolled}{failed}; production is on {stands}"
-    return _ending(snapshot, kind, Exit.ROLLED_BACK, headline, why, next_steps(snapshot, kind))
+    return _ending(snapshot, kind, Exit.ROLLED_BACK, headline, why, (*do, *next_steps(snapshot, kind)))
 
 
 def _needs_a_person(snapshot: Snapshot, kind: Kind, headline: str, why: tuple[str, ...]) -> Ending:
@@ -202,8 +210,13 @@ def _needs_a_person(snapshot: Snapshot, kind: Kind, headline: str, why: tuple[st
     return _ending(snapshot, kind, Exit.NEEDS_A_PERSON, headline, why, ("bgdeploy status", *back))
 
 
+# Those that AWS has words for, which need a translation.
+_AWS_WORDS = {Kind.EARLY, Kind.INSTALL_FAILED, Kind.FAILED, Kind.HOOK_FAILED, Kind.STOPPED}
+
+
 def _verb(kind: Kind) -> str:
     return {
+        Kind.EARLY: "failed early",
         Kind.STOPPED: "was stopped",
         Kind.ALARM: "was stopped by an alarm",
         Kind.CHECK_FAILED_AFTER: "failed a check while users were on it",

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from bgdeploy.checktypes import RawMetric
 from bgdeploy.errors import BgdeployError
-from bgdeploy.release import operations
+from bgdeploy.release import stopping
 from bgdeploy.release.asking import Asking, Placed
 from bgdeploy.release.cause import check_failure
 from bgdeploy.release.checks import CheckResult, Outcome, outcome
@@ -128,7 +128,9 @@ class Guarding(Session):
     def _stop(self) -> bool:
         """Stop the deployment; False when it is over already."""
         try:
-            operations.stop(self._aws, self.deployment)
+            why = "; ".join(check_failure(result) for result in self._failed())
+            by = stopping.by_me("a check after the shift", why)
+            stopping.stop(self._aws, self._claims.bucket, self.deployment, by)
         except BgdeployError:
             return False
         return True

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from bgdeploy.release.snapshot import Alarm, Deployment, Event, Listener, Side, TaskSet
+from bgdeploy.release.snapshot import Alarm, Deployment, Event, Listener, Side, StoppedTask, TaskSet
 
 Raw = Mapping[str, Any]
 
@@ -238,10 +238,11 @@ def target_trouble(healths: Sequence[Raw]) -> tuple[int, tuple[str, ...]]:
     return healthy, tuple(reasons)
 
 
-def stopped_reasons(tasks: Sequence[Raw], task_set_id: str, task_definition: str) -> tuple[str, ...]:
-    """Return why tasks of a task set stopped, newest first, each reason once with how often it came.
+def stopped_tasks(tasks: Sequence[Raw], task_set_id: str, task_definition: str) -> tuple[StoppedTask, ...]:
+    """Return the tasks of a task set that stopped by themselves, newest first.
 
-    Tasks say in startedBy which task set they belong to; where that is missing the task definition tells.
+    Tasks say in startedBy which task set they belong to; where that is missing the task definition tells. What the
+    scheduler stops to have fewer has not failed; what it stops for its health has, and says so (stoppedReason).
     """
     own = [
         task
@@ -251,10 +252,21 @@ def stopped_reasons(tasks: Sequence[Raw], task_set_id: str, task_definition: str
     ]
     oldest = datetime.min.replace(tzinfo=timezone.utc)
     own.sort(key=lambda task: task.get("stoppedAt") or oldest, reverse=True)
+    return tuple(_stopped(task) for task in own if not _wanted(task))
+
+
+def _wanted(task: Raw) -> bool:
+    scaled = task.get("stopCode") == "ServiceSchedulerInitiated" and "fail" not in task.get(
+        "stoppedReason", ""
+    )
+    return scaled or task.get("stopCode") == "UserInitiated"
+
+
+def stopped_reasons(tasks: Sequence[StoppedTask]) -> tuple[str, ...]:
+    """Return why tasks stopped, each reason once with how often it came."""
     counted: dict[str, int] = {}
-    for task in own:
-        if task.get("stopCode") != "UserInitiated":
-            counted[_stopped(task)] = counted.get(_stopped(task), 0) + 1
+    for task in tasks:
+        counted[task.why] = counted.get(task.why, 0) + 1
     return tuple(why if count == 1 else f"{why} ({count} tasks)" for why, count in counted.items())
 
 
@@ -262,15 +274,22 @@ def _runs(task: Raw, task_definition: str) -> bool:
     return bool(task.get("taskDefinitionArn") == task_definition)
 
 
-def _stopped(task: Raw) -> str:
-    """Return a task's stoppedReason with the exit codes and reasons of its containers."""
+def _stopped(task: Raw) -> StoppedTask:
+    """Return a task with its stoppedReason, and the exit codes and reasons of its containers."""
     parts = [task.get("stoppedReason") or "no reason given"]
-    for container in task.get("containers") or ():
+    containers = task.get("containers") or ()
+    for container in containers:
         if container.get("exitCode"):
             parts.append(f"{container['name']} exited with {container['exitCode']}")
         if container.get("reason") and container["reason"] not in parts[0]:
             parts.append(container["reason"])
-    return "a task stopped: " + "; ".join(parts)
+    ended = [one["name"] for one in containers if one.get("exitCode")] or [one["name"] for one in containers]
+    return StoppedTask(
+        id=task.get("taskArn", "").rpartition("/")[2],
+        why="a task stopped: " + "; ".join(parts),
+        failed=task.get("stopCode") not in {"SpotInterruption", "TerminationNotice"},
+        container=next(iter(ended), ""),
+    )
 
 
 def service_trouble(service: Raw, task_set_id: str, since: datetime | None) -> tuple[str, ...]:

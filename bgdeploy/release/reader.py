@@ -7,7 +7,9 @@ from typing import Any
 from bgdeploy.aws import Attrs, Aws
 from bgdeploy.errors import BgdeployError
 from bgdeploy.release import parse
+from bgdeploy.release.collecting import collect
 from bgdeploy.release.ending import Page
+from bgdeploy.release.evidence import Evidence
 from bgdeploy.release.progress import Progress, Seen
 from bgdeploy.release.reach import BY_NAME, get
 from bgdeploy.release.recent import Recent
@@ -78,6 +80,7 @@ class Reader:
             rollback=rollback,
             rollback_events=undone.events if undone else (),
             trouble=sides.trouble,
+            stopped=sides.stopped,
             superseded_by=sides.superseded_by,
         )
 
@@ -154,6 +157,10 @@ class Reader:
             for raw in self._recent.get("alarms", call, _ALARM_AGE, leave=4)
         }
         return tuple(read.get(name) or Alarm(name, "MISSING") for name in self.target.alarms)
+
+    def evidence(self, snapshot: Snapshot) -> Evidence:
+        """Return what can be found out about a deployment that has failed: a handful of calls, once at its end."""
+        return collect(self.aws, snapshot)
 
     def page(self) -> Page | None:
         """Request production once, and return what it answered; None when nobody knows where production is.

@@ -9,7 +9,7 @@ from bgdeploy.aws import Attrs, Aws, tag_map
 from bgdeploy.release import parse
 from bgdeploy.release.progress import Seen
 from bgdeploy.release.recent import Recent
-from bgdeploy.release.snapshot import Deployment, Target, TaskSet
+from bgdeploy.release.snapshot import Deployment, StoppedTask, Target, TaskSet
 
 VERSION_TAG = "bgdeploy:version"  # on a task definition
 
@@ -27,6 +27,7 @@ class Read:
 
     task_sets: tuple[TaskSet, ...]
     trouble: tuple[str, ...]  # why green did not come up, kept when green is gone
+    stopped: tuple[StoppedTask, ...]  # green's, newest first, kept as well
     superseded_by: str  # the PRIMARY set's version when that belongs to neither side
 
 
@@ -39,6 +40,7 @@ class Sides:
         self._recent = recent
         self._versions: dict[str, str] = {}
         self._trouble: dict[str, tuple[str, ...]] = {}  # by deployment
+        self._lost: dict[str, dict[str, StoppedTask]] = {}  # by deployment, then by task
 
     def read(self, seen: Seen, deployment: Deployment) -> Read:
         """Return the task sets of a deployment, blue first."""
@@ -58,6 +60,7 @@ class Sides:
         return Read(
             tuple(sorted(found, key=lambda task_set: task_set.side)),
             self._trouble.get(deployment.id, ()),
+            tuple(self._lost.get(deployment.id, {}).values()),
             superseded,
         )
 
@@ -128,14 +131,16 @@ class Sides:
             return
         why = green.trouble if green else ()
         why += parse.service_trouble(service, task_set_id, deployment.started or deployment.created)
-        why += self._stopped(task_set_id, green.task_definition if green else "")
+        stopped = self._stopped(task_set_id, green.task_definition if green else "")
+        self._lost[deployment.id] = {task.id: task for task in stopped} | self._lost.get(deployment.id, {})
+        why += parse.stopped_reasons(stopped)
         kept = tuple(dict.fromkeys((*why, *self._trouble.get(deployment.id, ()))))
         self._trouble[deployment.id] = kept
         if green:
             sides[sides.index(green)] = replace(green, trouble=kept)
 
-    def _stopped(self, task_set_id: str, task_definition: str) -> tuple[str, ...]:
-        """Return why tasks stopped: ECS remembers them for an hour. Two calls for any number of tasks."""
+    def _stopped(self, task_set_id: str, task_definition: str) -> tuple[StoppedTask, ...]:
+        """Return the tasks that stopped: ECS remembers them for an hour. Two calls for any number of tasks."""
 
         def call() -> list[Attrs]:
             ecs = self._aws.client("ecs")
@@ -151,7 +156,7 @@ class Sides:
             return found
 
         tasks = self._recent.get("stopped tasks", call, _STOPPED_AGE, cost=2)
-        return parse.stopped_reasons(tasks, task_set_id, task_definition)
+        return parse.stopped_tasks(tasks, task_set_id, task_definition)
 
 
 def _labelled_green(seen: Seen) -> str:
@@ -163,6 +168,11 @@ def _wanting(green: TaskSet | None, seen: Seen) -> bool:
     install = next((event for event in seen.events if event.name == "Install"), None)
     if install is None or install.status == "Failed":
         return install is not None
-    if install.status != "InProgress" or green is None or green.healthy >= max(green.desired, 1):
+    if green is None or _moving(seen) or min(green.healthy, green.running) >= max(green.desired, 1):
         return False
     return bool(install.start and seen.at and seen.at - install.start >= _PATIENCE)
+
+
+def _moving(seen: Seen) -> bool:
+    """Tell whether production has begun to move: from there on alarms and checks watch over green."""
+    return any(event.name == "AllowTraffic" and event.status != "Pending" for event in seen.events)

@@ -110,6 +110,16 @@ class TaskSet:
 
 
 @dataclass(frozen=True)
+class StoppedTask:
+    """A task of green's that stopped by itself, and not because somebody wanted fewer."""
+
+    id: str
+    why: str  # stoppedReason, with what its containers say
+    failed: bool = True  # its application or its start did; a spot task that was reclaimed did not
+    container: str = ""  # the one that ended it, else the first
+
+
+@dataclass(frozen=True)
 class Alarm:
     """A CloudWatch alarm that watches the deployment."""
 
@@ -137,6 +147,7 @@ class Snapshot:
     rollback: Deployment | None = None  # the deployment that rolls this one back, once there is one
     rollback_events: tuple[Event, ...] = ()
     trouble: tuple[str, ...] = ()  # why green did not come up, kept when green is gone
+    stopped: tuple[StoppedTask, ...] = ()  # green's, newest first, kept as well
     superseded_by: str = ""  # what is live by now, when a later deployment has replaced this one's outcome
 
     def event(self, name: str) -> Event | None:

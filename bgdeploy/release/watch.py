@@ -14,6 +14,7 @@ from bgdeploy.errors import BgdeployError
 from bgdeploy.release import operations
 from bgdeploy.release.changes import Change, Frame, changes, check_changes
 from bgdeploy.release.ending import Ending, Page, detached, ending, gave_up
+from bgdeploy.release.evidence import Evidence
 from bgdeploy.release.phase import Phase, length, phase, replaces_placeholder, rollback_awaited, settled
 from bgdeploy.release.snapshot import Snapshot
 
@@ -43,6 +44,8 @@ class Reads(Protocol):
     def read(self, deployment_id: str, *, fresh: bool = False) -> Snapshot: ...
 
     def page(self) -> Page | None: ...
+
+    def evidence(self, snapshot: Snapshot) -> Evidence: ...
 
 
 class Attends(Protocol):
@@ -173,7 +176,8 @@ class _Watch:
             return None
         self.snapshot = fresh = self._reader.read(self.deployment_id, fresh=True)
         self._round(changes(snapshot, fresh))
-        ended = ending(fresh, self._checks, page=self._reader.page())
+        reader = self._reader
+        ended = ending(fresh, self._checks, page=reader.page(), evidence=reader.evidence(fresh))
         self._looks += 1
         return ended if ended.verified or self._looks >= _SECOND_LOOKS else None
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from bgdeploy.aws import retry
 from bgdeploy.errors import BgdeployError, Exit, InterruptError
-from bgdeploy.release import operations, preflight
+from bgdeploy.release import operations, preflight, stopping
 from bgdeploy.release.ending import Ending
 from bgdeploy.release.phase import Phase, new_version, phase
 from bgdeploy.release.reader import Reader
@@ -86,7 +86,8 @@ def _shorten(reader: Reader, snapshot: Snapshot, policy: Policy) -> str:
         if policy == "replace" and phase(snapshot) is Phase.SHIFTED:
             _end_wait(reader, ident)
             return "its old version is removed now"
-        operations.stop(reader.aws, ident)
+        how = "`bgdeploy release --if-active replace`" if policy == "replace" else "`bgdeploy rollback --to`"
+        stopping.stop(reader.aws, reader.target.bucket, ident, stopping.by_me(how))
     except BgdeployError as error:  # it has just ended, or left that wait
         return error.message
     return "it is stopped, and rolled back"

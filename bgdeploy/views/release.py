@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -24,6 +25,7 @@ from bgdeploy.release.phase import (
     shares,
     wait,
 )
+from bgdeploy.views.chart import chart
 from bgdeploy.views.lines import Lines
 from bgdeploy.views.theme import UNICODE, Glyphs, fit, folded, plain
 
@@ -287,6 +289,9 @@ def card(ending: Ending, signs: Glyphs = UNICODE, width: int = WIDTH) -> Rendera
     mark, style = _verdict(ending, signs)
     failed = ending.exit in {Exit.ROLLED_BACK, Exit.NEEDS_A_PERSON}
     rows = [("why" if failed else "note", line) for line in ending.why]
+    rows += [("log", line) for line in ending.log]
+    for series in ending.series:
+        rows += [("plot", line) for line in chart(series, signs)]
     if ending.green and failed:
         rows.append(("green", ending.green))
     for live in ending.live:
@@ -314,11 +319,20 @@ def _labelled(rows: Sequence[tuple[str, str]], signs: Glyphs, width: int) -> Ite
     before = ""
     for label, text in rows:
         shown = "" if label == before and label not in {"live", "test"} else label
-        before, said = label, plain(text, signs)
+        before, said = label, text if label == "plot" else plain(text, signs)
         head = f"  {shown:<9}"
-        whole = label == "next" and _holds_command(text)
-        yield from (Text(line) for line in ([head + said] if whole else folded(head, said, width)))
+        whole = label == "plot" or (label == "next" and _holds_command(text))
+        lines = [head + said] if whole else folded(head, _COMMAND.sub(_joined, said), width)
+        yield from (Text(line.replace(_JOINT, " ")) for line in lines)
+
+
+_COMMAND, _JOINT = re.compile(r"`[^`]*`"), "\0"
+
+
+def _joined(command: re.Match[str]) -> str:
+    """Return a command within a sentence as one word, so that folding leaves it whole."""
+    return command[0].replace(" ", _JOINT)
 
 
 def _holds_command(step: str) -> bool:
-    return "bgdeploy " in step or step.startswith("aws ")
+    return ("bgdeploy " in step and "`" not in step) or step.startswith("aws ")

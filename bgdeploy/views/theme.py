@@ -41,6 +41,7 @@ class Glyphs:
     full: str
     empty: str
     rest: str  # ends a line that was cut
+    levels: str  # of a plot, from low to high
     program: str = "bgdeploy"
 
     def mark(self, good: bool | None, *, running: bool = False) -> Text:
@@ -50,8 +51,8 @@ class Glyphs:
         return Text(self.good, "good") if good else Text(self.bad, "bad")
 
 
-UNICODE = Glyphs("✓", "✗", "●", "·", "-", "!", "→", "·", "█", "░", "…")
-ASCII = Glyphs("+", "x", "*", ".", "-", "!", "->", "|", "#", ".", "~")
+UNICODE = Glyphs("✓", "✗", "●", "·", "-", "!", "→", "·", "█", "░", "…", "▁▂▃▄▅▆▇█")
+ASCII = Glyphs("+", "x", "*", ".", "-", "!", "->", "|", "#", ".", "~", "_.:-=+*#")
 
 
 def console(*, stderr: bool = False, color: bool = True) -> Console:

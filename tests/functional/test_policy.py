@@ -250,10 +250,17 @@ def _release(stack: Stack) -> None:
     stack.run("release", "rollback")
     stack.run("release", "promote")
     stack.run("watch", "watch", "--until", "finished")
-    # Tasks that do not come up: whoever watches asks why.
+    # An alarm that stops it, and what it measured.
+    stack.run("release", "release", "v3", "--strategy", "linear 50% 1m", "--detach")
+    stack("cloudwatch").set_alarm_state(
+        AlarmName=f"{stack.settings.names.plain}-errors", StateValue="ALARM", StateReason="asked for"
+    )
+    stack.run("watch", "watch", exits=4)
+    # Tasks that do not come up: whoever watches asks why, and gives it up.
     _ask_idle_group_for(stack, "/missing")
     stack.run("release", "release", "v3", "--detach")
-    stack.run("watch", "watch", "--timeout", "90s", exits=6)
+    stack.run("watch", "watch", exits=4)
+    stack.run("release", "release", "v3", "--detach")
     stack.run("release", "stop")
     stack.run("watch", "watch", exits=4)
 

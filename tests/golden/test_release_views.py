@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from bgdeploy.release.changes import Frame, changes, check_changes
 from bgdeploy.release.checks import CheckResult, ChecksState
 from bgdeploy.release.ending import Ending, Page, detached, ending
+from bgdeploy.release.evidence import Evidence, Series, Stop
 from bgdeploy.release.phase import phase
 from bgdeploy.release.snapshot import Alarm, Snapshot
 from bgdeploy.release.standing import (
@@ -237,6 +238,28 @@ def test_where_there_is_little_room_what_is_over_makes_way_for_what_runs_and_wha
     paper.check("board-checking-small", text)
 
 
+_VALUES = (0, 0, 0, 0, None, 0, 1, 0, 4, 12, 3)
+_MEASURED = Series(
+    "shop-dev-not-found",
+    tuple((d.moment(60 * n - 480), float(value)) for n, value in enumerate(_VALUES) if value is not None),
+    timedelta(minutes=1),
+    ">=",
+    2.0,
+)
+_GIVEN_UP = Stop(
+    "ana@laptop",
+    "deployment.early_fail",
+    "2 of its tasks stopped by themselves (early_fail.stopped_tasks: 2)",
+    early=True,
+)
+
+
+def _given_up() -> Snapshot:
+    stopped = d.ended(d.linear(60), "Stopped", "Install", "MANUAL_STOP", "Stopped by ana", 100)
+    why = "a task stopped: Essential container in task exited; web exited with 1 (2 tasks)"
+    return replace(d.rolled_back(stopped), trouble=(why,))
+
+
 ENDINGS: dict[str, Callable[[], Ending]] = {
     "live": lambda: ending(d.linear(985), page=Page("http://shop.example/", 200)),
     "shifted": lambda: ending(d.linear(761), page=Page("http://shop.example/", 200)),
@@ -252,6 +275,21 @@ ENDINGS: dict[str, Callable[[], Ending]] = {
     ),
     "unreachable": lambda: ending(_held_and_failed(), replace(FAILED, stage="unreachable")),
     "alarm": lambda: ending(d.alarm_run()[-1], page=Page("http://shop.example/", 200)),
+    "alarm-measured": lambda: ending(
+        replace(d.alarm_run()[-1], alarms=(Alarm("shop-dev-not-found", "OK"),)),
+        page=Page("http://shop.example/", 200),
+        evidence=Evidence(series=(_MEASURED,)),
+    ),
+    "early": lambda: ending(
+        _given_up(),
+        page=Page("http://shop.example/", 200),
+        evidence=Evidence(_GIVEN_UP, log=("connecting to db.internal:5432", "no database: giving up")),
+    ),
+    "stopped": lambda: ending(
+        d.rolled_back(d.ended(d.linear(300), "Stopped", "AllowTraffic", "MANUAL_STOP", "", 301)),
+        page=Page("http://shop.example/", 200),
+        evidence=Evidence(Stop("ana@laptop", "`bgdeploy stop`")),
+    ),
     "no-rollback": lambda: ending(d.alarm_run()[2]),
     "detached": lambda: detached(d.linear(130), d.ID),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -10,6 +11,7 @@ from bgdeploy.errors import Exit
 from bgdeploy.release.cause import Kind
 from bgdeploy.release.checks import CheckResult, ChecksState, Stage
 from bgdeploy.release.ending import Page, detached, ending, gave_up
+from bgdeploy.release.evidence import Evidence, Series, Stop
 from bgdeploy.release.snapshot import Alarm, Snapshot
 from tests import deployments as d
 
@@ -144,7 +146,12 @@ def test_tasks_that_never_came_up_say_why() -> None:
     reasons = ("a task stopped: Essential container in task exited; web exited with 1",)
     ended = ending(replace(d.rolled_back(failed), trouble=reasons), page=PAGE)
     assert (ended.kind, ended.exit) == (Kind.INSTALL_FAILED, Exit.ROLLED_BACK)
-    assert ended.why == ("ECS_UPDATE_ERROR: the set never became healthy", *reasons)
+    assert ended.why == (
+        "ECS_UPDATE_ERROR: the set never became healthy",
+        *reasons,
+        "the application ended by itself with an error",
+    )
+    assert ended.next[0] == "`bgdeploy logs` has its last words"
 
 
 def test_a_stop_by_hand_is_no_failure_of_the_version() -> None:
@@ -157,7 +164,48 @@ def test_a_stop_by_hand_is_no_failure_of_the_version() -> None:
 def test_a_stop_of_what_would_not_come_up_tells_why_it_did_not() -> None:
     stopped = d.ended(d.linear(60), "Stopped", "Install", "MANUAL_STOP", "Stopped by user", 61)
     ended = ending(replace(d.rolled_back(stopped), trouble=("a task stopped: exited with 3",)), page=PAGE)
-    assert ended.why[-1] == "a task stopped: exited with 3"
+    assert "a task stopped: exited with 3" in ended.why
+
+
+def test_who_stopped_it_is_told_where_bgdeploy_did_so() -> None:
+    stopped = d.ended(d.linear(300), "Stopped", "AllowTraffic", "MANUAL_STOP", "Stopped by user", 301)
+    known = Evidence(stop=Stop("ana@laptop", "`bgdeploy stop`"))
+    ended = ending(d.rolled_back(stopped), page=PAGE, evidence=known)
+    assert (ended.kind, ended.why) == (Kind.STOPPED, ("stopped by ana@laptop with `bgdeploy stop`",))
+    unknown = ending(d.rolled_back(stopped), page=PAGE)
+    assert "CloudTrail's StopDeployment event says who stopped it" in unknown.why
+
+
+def test_a_release_that_was_given_up_says_why_how_soon_and_its_tasks_last_words() -> None:
+    stopped = d.ended(d.linear(60), "Stopped", "Install", "MANUAL_STOP", "Stopped by user", 100)
+    why = "a task stopped: Essential container in task exited; web exited with 137 (2 tasks)"
+    gone = replace(d.rolled_back(stopped), trouble=(why,))
+    stop = Stop("ana@laptop", "early_fail", "2 of its tasks stopped by themselves", early=True)
+    ended = ending(gone, page=PAGE, evidence=Evidence(stop, log=("Killed",)))
+    assert (ended.kind, ended.exit, ended.log) == (Kind.EARLY, Exit.ROLLED_BACK, ("Killed",))
+    assert ended.headline == "rolled back: v2 failed early at Install after 1m40s; production is on v1"
+    assert ended.why[0] == (
+        "2 of its tasks stopped by themselves: stopped by ana@laptop after 1m40s instead of waiting CodeDeploy's hour"
+    )
+    assert ended.why[1] == why
+    assert ended.next[0] == "raise container.memory, or have the application use less"
+
+
+def test_an_alarm_that_recovered_is_told_with_what_it_had_measured() -> None:
+    back = replace(d.alarm_run()[-1], alarms=(Alarm("shop-dev-not-found", "OK"),))
+    minute = timedelta(minutes=1)
+    measured = tuple((d.T0 + n * minute, float(value)) for n, value in enumerate((0, 3, 0)))
+    series = Series("shop-dev-not-found", measured, minute, ">=", 1.0)
+    ended = ending(back, page=PAGE, evidence=Evidence(series=(series,)))
+    assert ended.why == ("alarm shop-dev-not-found went off: 3 >= 1 at 19:31:00Z; it has recovered since",)
+    assert ended.series == (series,)
+
+
+def test_the_hooks_own_last_words_are_told() -> None:
+    ended = ending(
+        _held(), None, page=PAGE, evidence=Evidence(hook_log=("the hook broke: KeyError: 'BUCKET'",))
+    )
+    assert "hook: the hook broke: KeyError: 'BUCKET'" in ended.why
 
 
 def test_an_approval_that_never_came_is_said_so() -> None:

@@ -133,7 +133,7 @@ def test_stopped_tasks_are_told_newest_first_with_how_many_stopped_alike() -> No
         task("scaled in", 9, startedBy="ecs-svc/1"),
         task("stopped by hand", 9, stopCode="UserInitiated"),
     ]
-    assert parse.stopped_reasons(tasks, "ecs-svc/2", "f:2") == (
+    assert parse.stopped_reasons(parse.stopped_tasks(tasks, "ecs-svc/2", "f:2")) == (
         "a task stopped: CannotPullContainerError: no such image",
         "a task stopped: crashed (2 tasks)",
     )

@@ -117,7 +117,7 @@ def test_what_ec2_keeps_is_made_with_our_tag_and_changed_by_it() -> None:
     assert statements["TagWhatIsMade"]["Condition"] == {**made, "Null": {"ec2:CreateAction": "false"}}
 
 
-def test_a_watcher_can_answer_the_hook_and_change_nothing_else() -> None:
+def test_a_watcher_can_answer_the_hook_and_end_what_it_follows_and_change_nothing_else() -> None:
     changing = {
         each
         for each in actions("watch")
@@ -126,6 +126,7 @@ def test_a_watcher_can_answer_the_hook_and_change_nothing_else() -> None:
     assert changing == {
         "codedeploy:ContinueDeployment",
         "codedeploy:PutLifecycleEventHookExecutionStatus",
+        "codedeploy:StopDeployment",
         "s3:PutObject",
     }
     assert policy("watch")["Hooks"]["Resource"].endswith("/hooks/*")
@@ -178,10 +179,6 @@ def test_the_length_that_iam_counts_has_no_white_space_in_it() -> None:
     assert length({"Sid": "a b", "Action": ["x"]}) == len('{"Sid":"ab","Action":["x"]}')
 
 
-def test_who_watches_checks_after_the_shift_may_read_what_they_measure_and_go_back(tmp_path: Path) -> None:
-    guarded = config(tmp_path, "checks: [{name: errors, metric: target_5xx_rate, below: 1%}]")
-    assert actions("watch", guarded) - actions("watch") == {
-        "cloudwatch:GetMetricData",
-        "codedeploy:StopDeployment",
-    }
-    assert actions("release", guarded) - actions("release") == {"cloudwatch:GetMetricData"}
+def test_who_watches_may_stop_what_gets_nowhere_and_read_last_words() -> None:
+    assert {"codedeploy:StopDeployment", "logs:GetLogEvents", "cloudwatch:GetMetricData"} <= actions("watch")
+    assert policy("watch")["HookLog"]["Action"] == "logs:FilterLogEvents"
