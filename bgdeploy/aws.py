@@ -25,6 +25,10 @@ STACK_TAG = "bgdeploy:stack"
 ADDRESS_TAG = "bgdeploy:address"
 # On a listener: the host that visitors ask for, whatever the load balancer is called.
 HOST_TAG = "bgdeploy:host"
+# On a rule of a security group: the deployment for whose checks it lets somebody in. What describes the group shows
+# descriptions and no tags of rules, so the rule says it there too.
+CALLER_TAG = "bgdeploy:caller"
+CALLER_MARK = "bgdeploy checks of "
 
 
 class Aws:

@@ -16,6 +16,7 @@ from bgdeploy.quantities import lasting
 Name = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]*$", max_length=40)]
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Path = Annotated[str, Meta(pattern=r"^/")]
+CALLER = "caller"  # among who may reach the test listener
 
 
 class Base(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -63,7 +64,9 @@ class TestListener(Base, frozen=True):
     """HTTPS when production is, with the same certificate."""
 
     port: Port = 8080
-    allow: tuple[str, ...] = ("vpc",)  # who may reach it: vpc, or a CIDR
+    # Who may reach it: vpc, who is inside; caller, whoever runs checks, while they run; a CIDR.
+    allow: tuple[str, ...] = ("vpc", CALLER)
+    caller_address: str | None = None  # where `caller` is seen from, instead of asking AWS for it
 
 
 class HealthCheck(Base, frozen=True):

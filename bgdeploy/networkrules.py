@@ -6,7 +6,7 @@ import ipaddress
 import re
 from collections.abc import Iterator
 
-from bgdeploy.config import Config, LoadBalancer, Network, Subnets, UseNetwork
+from bgdeploy.config import CALLER, Config, LoadBalancer, Network, Subnets, UseNetwork
 
 Broken = tuple[tuple["str | int", ...], str]
 
@@ -95,11 +95,19 @@ def _doors(balancer: LoadBalancer) -> Iterator[Broken]:
 
 def _sources(balancer: LoadBalancer) -> Iterator[Broken]:
     for index, source in enumerate(balancer.test.allow):
-        if source != "vpc" and cidr(source) is None:
+        if source not in {"vpc", CALLER} and cidr(source) is None:
             yield (
                 ("load_balancer", "test", "allow", index),
-                f"must be vpc or a CIDR such as 203.0.113.7/32, not {source!r}",
+                f"must be vpc, caller, or a CIDR such as 203.0.113.7/32, not {source!r}",
             )
+    address = balancer.test.caller_address
+    if address is not None and cidr(address) is None:
+        yield (
+            ("load_balancer", "test", "caller_address"),
+            f"must be an IPv4 address or CIDR such as 203.0.113.7, not {address!r}",
+        )
+    elif address is not None and CALLER not in balancer.test.allow:
+        yield ("load_balancer", "test", "caller_address"), "needs caller among load_balancer.test.allow"
 
 
 def _times(balancer: LoadBalancer) -> Iterator[Broken]:
@@ -121,7 +129,7 @@ def _existing(balancer: LoadBalancer) -> Iterator[Broken]:
     for key in ("idle_timeout", "deletion_protection", "access_logs"):
         if getattr(balancer, key) != getattr(default, key):
             yield ("load_balancer", key), "belongs to load_balancer.use, which is never changed: set it there"
-    if balancer.test.allow != default.test.allow:
+    if not set(balancer.test.allow) <= set(default.test.allow):
         yield (
             ("load_balancer", "test", "allow"),
             "is for the security groups of load_balancer.use to say, which are never changed",

@@ -43,6 +43,7 @@ class Companion(Protocol):
 def attendant(invocation: Invocation, reader: Reader, record: Record | None = None) -> Attendant:
     """Return who runs the checks of what `reader` reads, for whoever started the program."""
     from bgdeploy.release.attendant import Attendant
+    from bgdeploy.release.opening import Caller
 
     return Attendant(
         reader.aws,
@@ -51,6 +52,7 @@ def attendant(invocation: Invocation, reader: Reader, record: Record | None = No
         folder=invocation.project,
         interactive=invocation.interactive,
         early=invocation.settings().config.deployment.early_fail,
+        caller=Caller.of(invocation.settings(), invocation.environ),
     )
 
 
@@ -87,6 +89,7 @@ class Following:
         try:
             try:
                 interrupts.let_through()
+                self._sweep()
                 ended = self._follow(until, timeout)
                 interrupts.end()  # here, so that none comes between the ending and what is below
             except KeyboardInterrupt:
@@ -105,8 +108,25 @@ class Following:
         if ended.exit is Exit.INTERRUPTED:
             self.invocation.end_echo()
             return ended
+        self._sweep()
         scaling = self._restore_scaling()
         return replace(ended, why=(*ended.why, scaling)) if scaling else ended
+
+    def _sweep(self) -> None:
+        """Close the test port for those who were killed while they ran checks, or say why that cannot be."""
+        from bgdeploy.aws import translated
+        from bgdeploy.names import Names
+        from bgdeploy.release.opening import sweep
+
+        try:
+            told = sweep(self.reader.aws, Names(self.reader.target.group))
+        except Exception as error:  # nobody waits for it: whoever comes by next tries again
+            sentence = translated(error)
+            if sentence is None:
+                raise
+            told = f"the test port may still be open to somebody: {sentence.message}"
+        if told:
+            self.invocation.say(told)
 
     def _restore_scaling(self) -> str:
         """Give auto scaling back if the deployment is over, outlasting AWS's troubles, and return what came of it."""

@@ -77,6 +77,7 @@ def provision(invocation: Invocation, yes: bool, adopted: tuple[str, ...]) -> Re
         outcome = converge.provision(aws, resources, tell, found, adopted)
     _raise_if_incomplete(outcome, "provision")
     url = "" if outcome.changed else _known_url(found)
+    closed = _close_test_port(aws, settings, found)
     scaling, bucket = "", settings.names.bucket(aws.account, aws.region)
     if not url or remembered(aws, bucket):
         reader = _reader(aws, settings)
@@ -87,10 +88,22 @@ def provision(invocation: Invocation, yes: bool, adopted: tuple[str, ...]) -> Re
         summary(outcome, aws.stack),
         later and f"what differs of {later} goes out with the next release: `bgdeploy plan` shows it",
         scaling,
+        closed,
         f"production: {url}",
     ]
     data = {**outcome.as_dict(), "production": {"url": url}, "auto_scaling": scaling}
     return Result(data, invocation.spelled("\n".join(filter(None, lines))))
+
+
+def _close_test_port(aws: Aws, settings: Settings, found: Found) -> str:
+    """Close it for those who were killed while they ran checks, and return in words what that was."""
+    from bgdeploy.release.opening import sweep
+    from bgdeploy.resources.security import SecurityGroup, lets_callers_in
+
+    groups = [
+        actual for resource, actual in found.actual.items() if actual and isinstance(resource, SecurityGroup)
+    ]
+    return sweep(aws, settings.names) if any(map(lets_callers_in, groups)) else ""
 
 
 def _known_url(found: Found) -> str:

@@ -94,9 +94,9 @@ def _seconds(_: click.Context, __: click.Parameter, value: str) -> float:
 @click.option("--seed", type=int, help="Makes the faults repeat.")
 @click.option(
     "--caller",
-    default="vpc",
+    default="203.0.113.7",
     show_default=True,
-    help="Where the load balancers see you: vpc (inside), or an address outside such as 203.0.113.7.",
+    help="Where the load balancers see you: an address outside, or vpc (inside).",
 )
 @click.pass_obj
 def start(invocation: Invocation, /, **options: Any) -> Result:

@@ -107,3 +107,4 @@ class Condition:
     linked: tuple[LinkedRole, ...] | Unread
     in_flight: InFlight | Unread
     leftovers: tuple[str, ...] | Unread  # claims of deployments that are over, never answered
+    let_in: tuple[str, ...] | Unread  # to the test port, for checks that have ended: CIDRs

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from bgdeploy.aws import Aws
 from bgdeploy.doctor.condition import InFlight
+from bgdeploy.names import Names
 from bgdeploy.release.hook import BEAT, Claims
+from bgdeploy.release.opening import remnants
 from bgdeploy.release.phase import HELD, Phase, duration, phase
 from bgdeploy.release.reader import Reader
 from bgdeploy.release.snapshot import Snapshot
@@ -41,6 +44,11 @@ def _attended(reader: Reader, snapshot: Snapshot) -> bool:
         if now and (first is None or now.etag != first.etag):
             return True
     return False
+
+
+def let_in(aws: Aws, names: Names) -> tuple[str, ...]:
+    """Return whom the test port is still open for, though the checks that it was opened for have ended."""
+    return tuple(sorted(str(each.get("CidrIpv4", "")) for each in remnants(aws, names)))
 
 
 def leftovers(reader: Reader) -> tuple[str, ...]:

@@ -54,6 +54,7 @@ def findings(condition: Condition) -> Iterator[Finding]:
     yield from _each("room", condition.room, _room)
     yield from _each("image", condition.image, _image)
     yield from _each("claims", condition.leftovers, _leftovers)
+    yield from _each("test port", condition.let_in, _let_in)
 
 
 def _each(check: str, part: T | Unread, judge: Callable[[T], Iterator[Finding]]) -> Iterator[Finding]:
@@ -294,3 +295,13 @@ def _leftovers(keys: tuple[str, ...]) -> Iterator[Finding]:
     mend = Mend("claim", " ".join(keys), f"remove {' and '.join(keys)}")
     hint = "harmless, and gone after a month; `bgdeploy doctor --fix` removes what is left"
     yield Finding("claims", "warning", text, hint, mend)
+
+
+def _let_in(cidrs: tuple[str, ...]) -> Iterator[Finding]:
+    if not cidrs:
+        yield Finding("test port", "ok", "nobody is let in for checks that have ended")
+        return
+    text = f"it is still open for {', '.join(cidrs)}: who ran checks from there was killed"
+    yield Finding(
+        "test port", "warning", text, "`bgdeploy provision` closes it, and so does `bgdeploy watch`"
+    )

@@ -50,6 +50,7 @@ def look(aws: Aws, settings: Settings, resources: Sequence[Resource]) -> Conditi
         "image": _with(target, lambda found: room.image(Reader(aws, found))),
         "in_flight": _with(target, lambda found: deployments.in_flight(Reader(aws, found))),
         "leftovers": _with(target, lambda found: deployments.leftovers(Reader(aws, found))),
+        "let_in": lambda: deployments.let_in(aws, settings.names),
     }
     walked = walk(dict.fromkeys(readings, ()), lambda name: _read(readings[name]))
     for error in walked.errors.values():

@@ -38,10 +38,31 @@ WATCH = (
     # The checks: what to ask, the hook's call, the claim on it, and the answer.
     + calls("s3", "GetObject", on.RECORDS, on.HOOKS, besides=SEEN)
     + calls("s3", "PutObject", on.HOOKS)
+    + calls("ec2", "DescribeSecurityGroupRules", on.ANYTHING)
     + calls("codedeploy", "PutLifecycleEventHookExecutionStatus ContinueDeployment", on.GROUP)
     # Whoever follows stops what gets nowhere, and what fails a check that users are on; and says what was measured.
     + calls("codedeploy", "StopDeployment", on.GROUP)
     + calls("cloudwatch", "GetMetricData", on.ANYTHING)
+)
+
+# The test port is opened for who runs the checks, by a rule that is made with its tags, and goes by them.
+OPENING = (
+    calls("ec2", "DescribeSecurityGroups", on.ANYTHING)
+    + calls(
+        "ec2",
+        "AuthorizeSecurityGroupIngress",
+        on.OWN_GROUPS,
+        on.NEW_RULES,
+        besides=besides("ec2:CreateTags", on.NEW_RULES),
+    )
+    + calls("ec2", "RevokeSecurityGroupIngress", on.OWN_GROUPS)
+)
+
+# What a provision closes that somebody who was killed has left open.
+CLOSING = (
+    calls("ec2", "DescribeSecurityGroupRules", on.ANYTHING)
+    + calls("ec2", "RevokeSecurityGroupIngress", on.OWN_GROUPS)
+    + calls("codedeploy", "BatchGetDeploymentTargets", on.ANYTHING)
 )
 
 RELEASE = (

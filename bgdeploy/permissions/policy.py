@@ -17,6 +17,7 @@ from bgdeploy.resources.existing import ExistingLoadBalancer, ExistingVpc
 from bgdeploy.resources.identity import Role
 from bgdeploy.resources.network import Subnet
 from bgdeploy.resources.scaling import ScalableTarget
+from bgdeploy.resources.security import SecurityGroup
 from bgdeploy.strategy import parse
 
 Use = Literal["provision", "release", "watch", "teardown", "ci"]
@@ -43,10 +44,14 @@ def _provision(kinds: Sequence[Kind], resources: Sequence[Resource]) -> Iterator
     for kind in kinds:
         yield from (kind.look, kind.survey, kind.make, kind.drop if kind.sweeps else ())
     yield from _scaling(resources)
+    if _lets_callers_in(resources):
+        yield commands.CLOSING
 
 
 def _watch(resources: Sequence[Resource]) -> Iterator[Calls]:
     yield from (commands.WHO, commands.WATCH)
+    if _lets_callers_in(resources):
+        yield commands.OPENING
     yield from _scaling(resources)
 
 
@@ -61,6 +66,8 @@ def _scaling(resources: Sequence[Resource]) -> Iterator[Calls]:
 def _release(resources: Sequence[Resource]) -> Iterator[Calls]:
     yield from (commands.WHO, commands.RELEASE)
     yield from _scaling(resources)
+    if _lets_callers_in(resources):
+        yield commands.OPENING
     # An AppSpec names the subnets and security groups in which the new tasks are to stand.
     yield calls("ec2", "DescribeSecurityGroups", on.ANYTHING)
     if any(isinstance(each, Subnet) for each in resources):
@@ -73,6 +80,10 @@ def _ci(kinds: Sequence[Kind], resources: Sequence[Resource]) -> Iterator[Calls]
     """A pipeline looks at the plan, and releases."""
     yield from _release(resources)
     yield from (calls for kind in kinds for calls in (kind.look, kind.survey))
+
+
+def _lets_callers_in(resources: Sequence[Resource]) -> bool:
+    return any(isinstance(each, SecurityGroup) and each.callers for each in resources)
 
 
 def _managed(resources: Sequence[Resource]) -> list[str]:

@@ -119,6 +119,14 @@ NETWORK = Scope("OwnNetwork", tuple(NETWORK_ARNS.values()), (("StringEquals", _O
 _BY_US = ("StringEquals", _MADE, "{name}")
 # Tags come with what is made, and go on what is ours: nobody can make somebody else's things ours.
 NEW_TAGS = Scope("TagWhatIsMade", NETWORK.arns, (_BY_US, ("Null", "ec2:CreateAction", "false")))
+# RevokeSecurityGroupIngress and its counterpart are checked on the group, and on the rule where that has tags.
+_RULES = _arns("ec2", "security-group-rule/*")
+OWN_GROUPS = Scope(
+    "OwnSecurityGroups",
+    (NETWORK_ARNS["security-group"], *_RULES),
+    (("StringEquals", _OURS, "{name}"),),
+)
+NEW_RULES = Scope("LetCallersIn", _RULES, (_BY_US,))
 EXISTING_VPC = Scope("ExistingVpc", _arns("ec2", "vpc/{vpc}"))  # by its id, or by tags: `Place` says which
 
 

@@ -21,6 +21,7 @@ from bgdeploy.release.guarding import Guarding
 from bgdeploy.release.holding import Doors, Holding
 from bgdeploy.release.hook import Claims, Decision
 from bgdeploy.release.metrics import Metrics
+from bgdeploy.release.opening import NOBODY, Caller, Opening
 from bgdeploy.release.phase import HELD, Phase, phase, replaces_placeholder
 from bgdeploy.release.record import Record
 from bgdeploy.release.session import AwsTime, Means, Session
@@ -44,6 +45,7 @@ class Attendant:
     folder: Path = Path()  # where commands are run
     interactive: bool = False  # somebody is there who can be asked about inconclusive checks
     early: EarlyFail | None = None  # when to give up before users are on it; None: never
+    caller: Caller = NOBODY  # for whom the test port is opened
     _giving_up: GivingUp | None = None
     _holding: Holding | None = None
     _guarding: Guarding | None = None
@@ -107,7 +109,8 @@ class Attendant:
     def _hold(self, snapshot: Snapshot, means: Means) -> Holding:
         green = snapshot.test.url if snapshot.test else self._url(self.target.test_listener)
         blue = snapshot.production.url if snapshot.production else ""
-        doors = Doors(green.rstrip("/"), "" if replaces_placeholder(snapshot) else blue.rstrip("/"))
+        opening = Opening(self.aws, self.target.gate, snapshot.deployment.id, self.caller)
+        doors = Doors(green.rstrip("/"), "" if replaces_placeholder(snapshot) else blue.rstrip("/"), opening)
         return Holding(self._claims(snapshot), means, doors)
 
     def _guard(self, snapshot: Snapshot, means: Means) -> Guarding:

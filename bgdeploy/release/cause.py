@@ -126,6 +126,7 @@ def _unreachable(snapshot: Snapshot, checks: ChecksState) -> tuple[str, ...]:
     )
     return (
         f"the checks could not reach {door}: {got}",
+        *([checks.access] if checks.access else []),
         "that says nothing about the application: this machine is not let in",
     )
 

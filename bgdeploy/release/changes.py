@@ -206,6 +206,8 @@ def check_changes(
         text, good = checks_text(after, shifted=shifted), _STAGES[after.stage][1]
         unsure = shifted and after.stage == "inconclusive"  # which takes nothing back
         found.append(Change("check", subject, text, at, None if unsure else good))
+    if after.access and after.access != (before.access if before else ""):
+        found.append(Change("check", "test port", after.access, at))
     later = check_changes(before.after if before else None, after.after, at, shifted=True)
     return (*(change for change in found if change.text), *later)
 

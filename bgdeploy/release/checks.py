@@ -93,6 +93,7 @@ class ChecksState:
     results: tuple[CheckResult, ...] = ()
     notice: str = ""  # AWS's trouble that is being outlasted
     why: tuple[str, ...] = ()  # what has failed, as whoever ran them elsewhere says
+    access: str = ""  # whether this machine was let in to the test listener for them
     after: ChecksState | None = None  # those from the shift on, None when there are none
 
 

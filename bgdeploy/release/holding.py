@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import socket
+import threading
+from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
 
 from msgspec import structs
 
@@ -13,10 +16,13 @@ from bgdeploy.release.checks import Stage, outcome
 from bgdeploy.release.hook import Claim, Claims, Decision, HookCall, Verdict
 from bgdeploy.release.http import Http
 from bgdeploy.release.measuring import Scene
+from bgdeploy.release.opening import Opening
 from bgdeploy.release.record import Record
-from bgdeploy.release.session import Means, Rhythm, Session
+from bgdeploy.release.session import LOOK, Means, Rhythm, Session
 
 _RHYTHM = Rhythm(beat=hook.BEAT, lapse=hook.LAPSE, poll=0.5)
+_HEARD_OF = 10.0  # seconds after which a new rule must be in force everywhere
+_KNOCK = 1.0  # seconds of the machine's for one try
 
 
 @dataclass(frozen=True)
@@ -25,6 +31,7 @@ class Doors:
 
     green: str  # the test listener, without a path
     blue: str  # the production listener, "" when nothing was released before
+    opening: Opening  # of the test listener's port, for this machine
 
 
 class Holding(Session):
@@ -33,6 +40,7 @@ class Holding(Session):
     def __init__(self, claims: Claims, means: Means, doors: Doors) -> None:
         super().__init__(claims, means, _RHYTHM)
         self._doors = doors
+        self._opener = threading.Thread(target=self._open, name=f"open-{self.deployment}", daemon=True)
         self._decision: Decision | None = None
         self._look_at = 0.0  # when to look next whether somebody has decided elsewhere
 
@@ -87,10 +95,52 @@ class Holding(Session):
         checks = placed(record, before=True)
         self._begin(checks, scene)
         asking = Asking(checks, self._round(scene))
+        mine = self._let_in(claim) if checks else claim
+        if mine is None:
+            return None, asking
         asking.start()
-        mine = self._keep(claim, lambda: asking.done)
+        mine = self._keep(mine, lambda: asking.done)
         http.close()
         return mine, asking
+
+    def _let_in(self, claim: Claim) -> Claim | None:
+        """Have the test port opened for this machine, renewing the claim meanwhile; None when it is lost."""
+        self._opener = threading.Thread(target=self._open, name=f"open-{self.deployment}", daemon=True)
+        self._opener.start()
+        return self._keep(claim, lambda: not self._opener.is_alive())
+
+    def _open(self) -> None:
+        try:
+            access = self._doors.opening.open()
+        except Exception as error:  # our mistake: perhaps the checks get in anyway
+            self._notice(error)
+            return
+        with self._lock:
+            self.state = replace(self.state, access=access)
+        if self._doors.opening.opened:
+            self._await_door()
+
+    def _await_door(self) -> None:
+        """Wait until the rule is heard of where it counts: not all kinds of checks would try again."""
+        door = urlsplit(self._doors.green)
+        deadline = self._clock.monotonic() + _HEARD_OF
+        while not self._done() and self._clock.monotonic() < deadline:
+            try:
+                socket.create_connection((door.hostname or "", door.port or 80), timeout=_KNOCK).close()
+            except OSError:
+                self._clock.sleep(LOOK)
+            else:
+                return
+
+    def _close(self) -> None:
+        """Close what was opened; whatever goes wrong, the next command that comes by closes it."""
+        if self._opener.ident is not None:
+            self._opener.join()
+        self._outlast(self._doors.opening.close, lambda: False, tries=3)
+
+    def _give_up(self, mine: Claim) -> None:
+        self._close()  # first: whoever takes the claim over may come from the same address
+        super()._give_up(mine)
 
     def _have_decided(self, call: HookCall, claim: Claim) -> None:
         """Ask somebody what inconclusive checks are worth, holding the claim until there is an answer."""
@@ -122,6 +172,7 @@ class Holding(Session):
     def _answer(self, call: HookCall, claim: Claim, verdict: Verdict, stage: Stage) -> None:
         """Answer, however often it takes, and say so in the claim: the hook ends when it reads it."""
         taken = self._outlast(lambda: hook.answer(self._aws, call, verdict), self._over.is_set)
+        self._close()
         if taken is None:
             return
         self._tell(stage if taken else "lapsed", self._claims.me.owner)

@@ -141,7 +141,7 @@ class Session(ABC):
         """Show the checks before any has found out anything."""
         with self._lock:
             results = tuple(pending(check, scene) for _, check in checks)
-            self.state = ChecksState("running", self._claims.me.owner, results)
+            self.state = ChecksState("running", self._claims.me.owner, results, access=self.state.access)
 
     def _keep(self, claim: Claim, until: Callable[[], object]) -> Claim | None:
         """Renew our claim until `until` is true or we are done, and return it; None when it is lost."""
@@ -182,7 +182,7 @@ class Session(ABC):
         with self._lock:
             known = self.state.results if stage not in {"waiting", "elsewhere"} else ()
             results = tuple(replace(result, live="", left=None, due=None) for result in known)
-            self.state = ChecksState(stage, owner, results, why=why)
+            self.state = ChecksState(stage, owner, results, why=why, access=self.state.access)
 
     def _notice(self, error: Exception | None) -> None:
         """Say what is wrong with AWS, and that it is over."""

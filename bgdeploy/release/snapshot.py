@@ -32,6 +32,14 @@ class Reach:
 
 
 @dataclass(frozen=True)
+class Gate:
+    """Who guards the test listener."""
+
+    port: int
+    security_groups: tuple[str, ...]  # of its load balancer
+
+
+@dataclass(frozen=True)
 class Target:
     """Where a deployment group acts. Read once: nothing in it moves during a deployment."""
 
@@ -50,6 +58,7 @@ class Target:
     health_path: str = "/"  # what its health checks ask for
     urls: Mapping[str, str] = field(default_factory=dict)  # listener ARN → where people reach it
     reach: Reach = Reach()
+    gate: Gate | None = None  # of the test listener
     rollback_on: tuple[str, ...] = ()  # the group's automatic rollback events; empty when switched off
 
 

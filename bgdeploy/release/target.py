@@ -8,7 +8,7 @@ from bgdeploy.aws import HOST_TAG, Attrs, Aws, error_code, tag_map
 from bgdeploy.errors import BgdeployError
 from bgdeploy.names import Names
 from bgdeploy.release import parse
-from bgdeploy.release.snapshot import Reach, Target
+from bgdeploy.release.snapshot import Gate, Reach, Target
 
 # A listener that carries this tag is reached there: a domain name in front of it, or the sandbox's own address.
 URL_TAG = "bgdeploy:url"
@@ -32,7 +32,7 @@ def find_target(aws: Aws, names: Names) -> Target:
     container, port = _container(_service(aws, place["clusterName"], place["serviceName"]))
     groups = _target_groups(aws, [group["name"] for group in pair["targetGroups"]])
     watched = group.get("alarmConfiguration") or {}
-    urls, reach = _doors(aws, [arn for arn in (production, test) if arn])
+    urls, reach, gates = _doors(aws, [arn for arn in (production, test) if arn])
     return Target(
         application=names.plain,
         group=names.plain,
@@ -49,6 +49,7 @@ def find_target(aws: Aws, names: Names) -> Target:
         health_path=next((found["HealthCheckPath"] for found in groups if found.get("HealthCheckPath")), "/"),
         urls=urls,
         reach=reach,
+        gate=gates.get(test or ""),
         rollback_on=parse.rollback_events(group.get("autoRollbackConfiguration")),
     )
 
@@ -115,8 +116,8 @@ def _target_groups(aws: Aws, names: list[str]) -> list[Attrs]:
     return found
 
 
-def _doors(aws: Aws, arns: list[str]) -> tuple[dict[str, str], Reach]:
-    """Return where people reach each listener, and how their load balancer is reached."""
+def _doors(aws: Aws, arns: list[str]) -> tuple[dict[str, str], Reach, dict[str, Gate]]:
+    """Return where people reach each listener, how their load balancer is reached, and who guards each."""
     elb = aws.client("elbv2")
     listeners = _listeners(elb, arns)
     balancers = sorted({listener["LoadBalancerArn"] for listener in listeners})
@@ -126,12 +127,14 @@ def _doors(aws: Aws, arns: list[str]) -> tuple[dict[str, str], Reach]:
         each["ResourceArn"]: tag_map(each.get("Tags"))
         for each in elb.describe_tags(ResourceArns=arns)["TagDescriptions"]
     }
+    groups = {each["LoadBalancerArn"]: tuple(each.get("SecurityGroups", ())) for each in described}
+    gates = {raw["ListenerArn"]: Gate(raw["Port"], groups[raw["LoadBalancerArn"]]) for raw in listeners}
     urls, reach = {}, Reach()
     for raw in listeners:
         tagged, own = tags.get(raw["ListenerArn"], {}), hosts[raw["LoadBalancerArn"]]
         reach = Reach(own, tagged.get(HOST_TAG, reach.host))
         urls[raw["ListenerArn"]] = parse.url(raw, tagged.get(HOST_TAG, own), tagged.get(URL_TAG))
-    return urls, reach
+    return urls, reach, gates
 
 
 def _listeners(elb: Any, arns: list[str]) -> list[Attrs]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Union
 
-from bgdeploy.aws import Attrs, Aws, absent, error_code, tag_map
+from bgdeploy.aws import CALLER_MARK, Attrs, Aws, absent, error_code, tag_map
 from bgdeploy.provision.resource import TAGS, Known, Look, Remains, Resource
 from bgdeploy.resources import ec2
 from bgdeploy.resources.existing import ExistingLoadBalancer, ExistingVpc
@@ -69,12 +69,24 @@ def _what(permission: Attrs) -> str:
 
 
 def _others(permission: Attrs, owner: str) -> Iterator[str]:
-    yield from (each["CidrIp"] for each in permission.get("IpRanges", ()))
+    # What lets a caller in for the length of its checks is no part of the group as the config has it.
+    lasting = (each for each in permission.get("IpRanges", ()) if not _opened(each))
+    yield from (each["CidrIp"] for each in lasting)
     yield from (each["CidrIpv6"] for each in permission.get("Ipv6Ranges", ()))
     yield from (each["PrefixListId"] for each in permission.get("PrefixListIds", ()))
     for each in permission.get("UserIdGroupPairs", ()):
         account = each.get("UserId", owner)
         yield each["GroupId"] if account == owner else f"{account}/{each['GroupId']}"
+
+
+def _opened(block: Attrs) -> bool:
+    return str(block.get("Description", "")).startswith(CALLER_MARK)
+
+
+def lets_callers_in(group: Attrs) -> bool:
+    """Tell whether a security group, as it was found, has a rule for somebody who runs checks."""
+    blocks = (block for each in group["IpPermissions"] for block in each.get("IpRanges", ()))
+    return any(_opened(block) for block in blocks)
 
 
 def _groups(aws: Aws, vpc: str) -> list[Attrs]:
@@ -111,6 +123,7 @@ class SecurityGroup(Resource):
     bucket: Bucket
     ingress: tuple[Rule, ...]
     egress: tuple[Rule, ...]
+    callers: bool = False  # whoever runs checks is let in meanwhile
 
     @property
     def depends_on(self) -> tuple[Resource, ...]:

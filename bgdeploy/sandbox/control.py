@@ -62,6 +62,7 @@ class Running:
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
+            "BGDEPLOY_CHECKIP_URL": f"{self.endpoint}/_sandbox/checkip",
             "BGDEPLOY_DOCKER": shlex.join(docker),
             "BGDEPLOY_SANDBOX_HOME": self.home,
         }

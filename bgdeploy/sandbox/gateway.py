@@ -18,12 +18,13 @@ from typing import Any
 from bgdeploy.sandbox import parser, serializer
 from bgdeploy.sandbox.record import Record, Recorded
 from bgdeploy.sandbox.wire import Answer, Request
-from bgdeploy.sandbox.world import Deferred, Handler, RefusedError, World, _Pass
+from bgdeploy.sandbox.world import OUTSIDE, Deferred, Handler, RefusedError, World, _Pass
 
 log = logging.getLogger("bgdeploy.sandbox")
 StartResponse = Callable[..., Any]
 _LOOPBACK = {"127.0.0.1", "localhost", "[::1]"}
 CONTROL = "/_sandbox/"  # the paths of our own that no AWS service has
+CHECKIP = "/_sandbox/checkip"  # stands for checkip.amazonaws.com, which asks nobody for a key
 INSIDE = "bgdeploy.inside"  # set in the environ of requests that come from this very process
 
 
@@ -84,7 +85,14 @@ class Gateway:
 
     def _admit(self, request: Request, environ: dict[str, Any]) -> Answer:
         """Answer somebody outside, if they may ask, and write down what they asked."""
-        self._guard(request)
+        self._guard_place(request)
+        if request.path == CHECKIP:
+            caller = self.world.settings.caller
+            address = (
+                OUTSIDE if caller == "vpc" else caller
+            )  # who is inside has a way out, seen under some address
+            return Answer(200, f"{address}\n".encode(), {"Content-Type": "text/plain"})
+        self._guard_key(request)
         if request.path.startswith(CONTROL):
             return self._control(request)
         began, failed = self.world.real.monotonic(), True
@@ -106,14 +114,17 @@ class Gateway:
 
     # Who may come in
 
-    def _guard(self, request: Request) -> None:
-        """Refuse whoever is not the person who started this: another machine, a web page, another user."""
+    def _guard_place(self, request: Request) -> None:
+        """Refuse another machine, and a web page."""
         host = request.headers.get("host", "")
         name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
         if name not in _LOOPBACK:
             raise RefusedError("AccessDenied", f"this sandbox answers on loopback only, not as {host!r}", 403)
         if "origin" in request.headers:
             raise RefusedError("AccessDenied", "this sandbox does not answer web pages", 403)
+
+    def _guard_key(self, request: Request) -> None:
+        """Refuse whoever is not the person who started this: another user."""
         own = request.path.startswith(CONTROL)
         key = request.headers.get("x-bgdeploy-key", "") if own else request.scope.get("key", "")
         if not hmac.compare_digest(key.encode(), self.access_key.encode()):

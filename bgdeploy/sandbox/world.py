@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from bgdeploy.sandbox.tagging import Tagging
 
 ACCOUNT = "123456789012"
+# What loopback has none of: the public address of whoever uses the sandbox, from a range that nobody has (RFC 5737).
+OUTSIDE = "203.0.113.7"
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Settings:
     latency: float = 0.0  # real seconds added to every API call
     faults: Mapping[str, float] = field(default_factory=dict)  # throttle, error, reset: how often, 0 to 1
     seed: int | None = None  # of the faults
-    caller: str = "vpc"  # where the load balancers see their callers: inside the VPC, or an address
+    caller: str = OUTSIDE  # where the load balancers see their callers: an address, or "vpc": inside
     region: str = "us-east-1"  # of the exports; requests may name any
     role_delay: float = 6.0  # AWS seconds until other services know a new role
 

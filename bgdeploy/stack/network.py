@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from bgdeploy.config import Config, CreateNetwork, UseNetwork
+from bgdeploy.config import CALLER, Config, CreateNetwork, UseNetwork
 from bgdeploy.definition import processes
 from bgdeploy.names import Names
 from bgdeploy.provision.resource import Resource
@@ -185,10 +185,11 @@ def _front(config: Config, names: Names, vpc: Vpc | ExistingVpc, bucket: Bucket)
     """Return the security group of the load balancer."""
     balancer = config.load_balancer
     plain = (Rule(PLAIN_HTTP, ANYWHERE),) if balancer.production.redirect_http else ()
-    # From inside the network, and from what the config adds.
+    # From inside the network, and from what the config adds; callers are let in when they run checks.
     test = (
         Rule(balancer.test.port, source=vpc) if source == "vpc" else Rule(balancer.test.port, source)
         for source in balancer.test.allow
+        if source != CALLER
     )
     return SecurityGroup(
         name=f"{names.plain}-load-balancer",
@@ -197,6 +198,7 @@ def _front(config: Config, names: Names, vpc: Vpc | ExistingVpc, bucket: Bucket)
         bucket=bucket,
         ingress=(Rule(balancer.production.port, ANYWHERE), *plain, *test),
         egress=(Rule(config.container.port, source=vpc),),
+        callers=CALLER in balancer.test.allow,
     )
 
 

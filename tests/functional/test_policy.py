@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bgdeploy.aws import CALLER_MARK, CALLER_TAG, STACK_TAG, tag_list
 from bgdeploy.cli import run
 from bgdeploy.cli.invocation import Invocation
 from bgdeploy.permissions.policy import Use
@@ -92,7 +93,19 @@ def _break_network(stack: Stack) -> None:
             "IpRanges": [{"CidrIp": "198.51.100.0/24"}],
         }
         getattr(ec2, f"authorize_security_group_{way}")(GroupId=group, IpPermissions=[rule])
+    _leave_open(stack, group)
     _leave_network_behind(stack, vpc)
+
+
+def _leave_open(stack: Stack, group: str) -> None:
+    """Let somebody in on the test port, as who runs checks does, and is killed."""
+    there = [{"CidrIp": "198.51.100.9/32", "Description": f"{CALLER_MARK}d-GONE00000"}]
+    tags = {STACK_TAG: stack.aws.stack, CALLER_TAG: "d-GONE00000"}
+    stack("ec2").authorize_security_group_ingress(
+        GroupId=group,
+        IpPermissions=[{"IpProtocol": "tcp", "FromPort": 8592, "ToPort": 8592, "IpRanges": there}],
+        TagSpecifications=[{"ResourceType": "security-group-rule", "Tags": tag_list(tags)}],
+    )
 
 
 def _leave_network_behind(stack: Stack, vpc: str) -> None:

@@ -406,25 +406,20 @@ def test_a_redirect_leads_to_where_the_listener_says(fleet: Fleet) -> None:
     assert (answer.status, answer.headers["Location"]) == (302, "http://shop.example:80/a")
 
 
-def test_the_test_port_is_open_to_the_vpc_and_closed_to_everybody_else(
-    fleet: Fleet, blue: Upstream, tmp_path_factory: pytest.TempPathFactory
+def test_the_test_port_is_open_to_the_vpc_and_closed_to_everybody_else_until_a_rule_lets_them_in(
+    fleet: Fleet, blue: Upstream
 ) -> None:
     ec2 = fleet.client("ec2")
     url = fleet.url(fleet.listener(8080, forward({fleet.blue: 1})))
     register(fleet, fleet.blue, blue)
-    inside = page(url)
-    ec2.revoke_security_group_ingress(
-        GroupId=fleet.front,
-        IpPermissions=[
-            {"IpProtocol": "tcp", "FromPort": 8080, "ToPort": 8080, "IpRanges": [{"CidrIp": "10.20.0.0/16"}]}
-        ],
-    )
-    fleet.allow(fleet.front, 8080, "203.0.113.0/24")
-    fleet.until(lambda: not answers(url))
-    fleet.allow(fleet.front, 8080, "10.20.0.10/32")  # where the sandbox's caller stands
+    assert not answers(url)  # only the VPC may come in, and nobody on this machine is there
+    fleet.allow(fleet.front, 8080, "203.0.113.7/32")
     fleet.until(lambda: answers(url))
-
-    assert inside == page(url) == "blue"
+    assert page(url) == "blue"
+    found = ec2.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [fleet.front]}])
+    (mine,) = [rule for rule in found["SecurityGroupRules"] if rule.get("CidrIpv4") == "203.0.113.7/32"]
+    ec2.revoke_security_group_ingress(GroupId=fleet.front, SecurityGroupRuleIds=[mine["SecurityGroupRuleId"]])
+    fleet.until(lambda: not answers(url))
 
 
 def test_a_port_that_is_taken_is_exchanged_for_another_and_the_url_says_so(

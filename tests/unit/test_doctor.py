@@ -59,6 +59,7 @@ WELL = Condition(
     linked=(LinkedRole("ecs.amazonaws.com", True, "ECS gives tasks their addresses with"),),
     in_flight=InFlight(),
     leftovers=(),
+    let_in=(),
 )
 GIVE_BACK = Mend(
     "weights",
@@ -90,7 +91,7 @@ def alarm(**seen: Any) -> dict[str, tuple[AlarmSeen, ...]]:
 def test_where_all_is_well_every_check_says_so() -> None:
     told = list(findings(WELL))
     assert {finding.state for finding in told} == {"ok"}
-    assert len(told) == 12
+    assert len(told) == 13
     assert summary(told) == "all is well: a release may start"
 
 
@@ -252,6 +253,12 @@ def test_claims_that_are_left_over_can_be_removed() -> None:
     assert finding.state == "warning"
     assert finding.mend is not None
     assert finding.mend.subject.split() == ["hooks/d-1.claim.json", "hooks/d-2.claim.json"]
+
+
+def test_a_test_port_that_is_left_open_is_told() -> None:
+    finding = only(let_in=("203.0.113.7/32",))
+    assert (finding.check, finding.state) == ("test port", "warning")
+    assert "203.0.113.7/32" in finding.text
 
 
 # A deployment that runs

@@ -114,7 +114,17 @@ def test_a_network_is_created_or_used_and_never_both(tmp_path: Path) -> None:
         (
             "load_balancer: {test: {allow: [10.0.0.1/8]}}",
             "load_balancer.test.allow[0]",
-            "must be vpc or a CIDR",
+            "must be vpc, caller, or a CIDR",
+        ),
+        (
+            "load_balancer: {test: {caller_address: '2001:db8::1'}}",
+            "load_balancer.test.caller_address",
+            "must be an IPv4 address or CIDR",
+        ),
+        (
+            "load_balancer: {test: {allow: [vpc], caller_address: 203.0.113.7}}",
+            "load_balancer.test.caller_address",
+            "needs caller among",
         ),
     ],
 )

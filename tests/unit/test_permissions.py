@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import pytest
 
-from bgdeploy.config import Config, Settings, TaskRole
+from bgdeploy.config import Config, LoadBalancer, Settings, TaskRole, TestListener
 from bgdeploy.permissions.call import Call, besides, calls
 from bgdeploy.permissions.policy import Place, Use, document, length
 from bgdeploy.permissions.scopes import BUCKET, OBJECTS
@@ -117,7 +117,9 @@ def test_what_ec2_keeps_is_made_with_our_tag_and_changed_by_it() -> None:
     assert statements["TagWhatIsMade"]["Condition"] == {**made, "Null": {"ec2:CreateAction": "false"}}
 
 
-def test_a_watcher_can_answer_the_hook_and_end_what_it_follows_and_change_nothing_else() -> None:
+def test_a_watcher_can_answer_the_hook_open_the_test_port_end_what_it_follows_and_change_nothing_else() -> (
+    None
+):
     changing = {
         each
         for each in actions("watch")
@@ -127,9 +129,20 @@ def test_a_watcher_can_answer_the_hook_and_end_what_it_follows_and_change_nothin
         "codedeploy:ContinueDeployment",
         "codedeploy:PutLifecycleEventHookExecutionStatus",
         "codedeploy:StopDeployment",
+        "ec2:AuthorizeSecurityGroupIngress",
+        "ec2:CreateTags",
+        "ec2:RevokeSecurityGroupIngress",
         "s3:PutObject",
     }
     assert policy("watch")["Hooks"]["Resource"].endswith("/hooks/*")
+    (rules,) = [each for each in policy("watch").values() if "ec2:CreateTags" in each["Action"]]
+    assert rules["Resource"].endswith(":security-group-rule/*")
+    assert rules["Condition"]["StringEquals"] == {"aws:RequestTag/bgdeploy:stack": "shop-dev"}
+
+
+def test_where_no_caller_is_let_in_no_security_group_is_changed_by_a_release() -> None:
+    closed = Config(app="shop", load_balancer=LoadBalancer(test=TestListener(allow=("vpc",))))
+    assert not {each for each in actions("release", closed) if "SecurityGroupIngress" in each}
 
 
 def test_a_pipeline_may_plan_and_release_and_cannot_provision() -> None:
@@ -137,6 +150,7 @@ def test_a_pipeline_may_plan_and_release_and_cannot_provision() -> None:
     assert not {each for each in actions("ci") if ":Create" in each} - {
         "codedeploy:CreateDeployment",
         "codedeploy:CreateDeploymentConfig",
+        "ec2:CreateTags",  # on the rule that opens the test port
     }
 
 
