@@ -7,7 +7,7 @@ from importlib import import_module
 
 from tests.bench.table import Figure, render
 
-MEASURED = ("commands", "growing", "loading", "provisioning", "releasing")
+MEASURED = ("commands", "growing", "loading", "provisioning", "releasing", "watching")
 
 
 def main(wanted: list[str]) -> int:

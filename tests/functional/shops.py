@@ -19,6 +19,7 @@ from bgdeploy.release import operations, watch
 from bgdeploy.release.attendant import Attendant
 from bgdeploy.release.back import live
 from bgdeploy.release.ending import Ending
+from bgdeploy.release.measuring import Ask
 from bgdeploy.release.phase import Phase
 from bgdeploy.release.reader import Reader, find_target
 from bgdeploy.release.start import start
@@ -44,14 +45,24 @@ class Released:
 class Shop:
     """A stack of its own in the sandbox."""
 
-    def __init__(self, folder: Path, app: str, port: int, approval: int | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        app: str,
+        port: int,
+        approval: int | None = None,
+        *,
+        tasks: int = 1,
+        speed: float = 8,  # several of them may ask one sandbox
+    ) -> None:
         starter.write(folder)
         self.folder = folder
         self.checks: tuple[Check, ...] = (GOOD,)
         self._app, self._port = app, port
         self._approval = None if approval is None else Duration(approval)
         self._versions = itertools.count()
-        self.clock = FastClock(8, SystemClock())  # several of them may ask one sandbox
+        self._tasks = tasks
+        self.clock = FastClock(speed, SystemClock())
         self.aws = Aws(stack=self.settings.names.stack, region="us-east-1", clock=self.clock)
         resources = build(self.settings, folder, self.aws.account, self.aws.region)
         assert not converge.provision(self.aws, resources, lambda progress: None).failed
@@ -67,6 +78,7 @@ class Shop:
                 test=c.TestListener(port=self._port + 1),
                 health_check=c.HealthCheck(interval=Duration(5), timeout=Duration(2)),
             ),
+            service=c.Service(tasks=self._tasks),
             checks=self.checks,
             alarms=(c.Alarm(name="not-found", log_filter='" 404 "'),),
         )
@@ -91,6 +103,7 @@ class Shop:
         checks: tuple[Check, ...] = (GOOD,),
         *,
         attended: bool = True,
+        ask: Ask | None = None,
     ) -> Released:
         """Release the next version, do each deed when it gets to that phase, and return what came of it."""
         version, before = f"v{next(self._versions)}", self.live()
@@ -98,7 +111,7 @@ class Shop:
         started = start(
             self.aws, self.settings, self.folder, version, strategy=strategy, say=lambda line: None
         )
-        attendant = Attendant(self.aws, started.target, started.record) if attended else None
+        attendant = Attendant(self.aws, started.target, started.record, ask) if attended else None
         done: set[Phase] = set()
 
         def act(frame: Frame) -> None:
