@@ -272,6 +272,10 @@ def problems_with(snapshot: Snapshot, expected: Side, page: Page | None = None) 
     if primary and door and door.weights.get(primary.target_group, 0) != sum(door.weights.values()):
         given = ", ".join(f"{group} {weight}" for group, weight in door.weights.items())
         found.append(f"the production listener's weights are {given}, not all on {primary.target_group}")
+    if (
+        wanted and wanted.running and not wanted.healthy
+    ):  # CodeDeploy's success does not prove that it is well
+        found.append(f"no task of {wanted.version} is healthy, of {wanted.running}")
     if page and page.status is not None and page.status >= 500:
         found.append(f"{page.url} answers {page.status}, which is not < 500")
     return tuple(found)

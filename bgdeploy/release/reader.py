@@ -118,7 +118,8 @@ class Reader:
         gist = (statuses, sets, traffic)
         old, self._gist = self._gist or gist, gist
         if fresh:
-            self._recent.forget("service", "listeners", "alarms")
+            self.sides.forget()
+            self._recent.forget("listeners", "alarms")
         if statuses != old[0]:
             self._recent.expire("service", "listeners", "alarms")
         if sets != old[1]:

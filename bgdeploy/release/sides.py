@@ -96,6 +96,11 @@ class Sides:
         """Have the service read again when it is next asked for, if it could have changed since."""
         self._recent.expire("service")
 
+    def forget(self) -> None:
+        """Have everything that may have changed asked for again."""
+        healths = (f"health {arn}" for arn in self._target.target_groups.values())
+        self._recent.forget("service", *healths)
+
     def version(self, task_definition: str) -> str:
         """Return the version that a task definition is tagged with, else its family and revision."""
         if task_definition not in self._versions:

@@ -69,6 +69,13 @@ def test_success_that_the_page_contradicts_needs_a_person() -> None:
     assert ended.why == ("http://shop.example/ answers 503, which is not < 500",)
 
 
+def test_success_without_a_healthy_task_needs_a_person() -> None:
+    sets = tuple(replace(each, healthy=0) for each in d.linear(985).task_sets)
+    ended = ending(replace(d.linear(985), task_sets=sets), page=PAGE)
+    assert (ended.kind, ended.exit) == (Kind.UNVERIFIED, Exit.NEEDS_A_PERSON)
+    assert ended.why == ("no task of v2 is healthy, of 1",)
+
+
 def test_a_page_that_this_machine_cannot_reach_is_no_failure() -> None:
     ended = ending(d.linear(985), page=Page("http://shop.example/", None, "ConnectTimeoutError: 3 s"))
     assert ended.exit is Exit.DONE
