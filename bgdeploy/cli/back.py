@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bgdeploy.cli import options
+from bgdeploy.cli.companions import companions
 from bgdeploy.cli.following import Following, attendant, how_far
 from bgdeploy.cli.invocation import Invocation, Result
 from bgdeploy.cli.release import open_reader
@@ -98,7 +99,8 @@ def _undo(invocation: Invocation, reader: Reader, active: str, timeout: int | No
     """Follow the stopped deployment until production is where it was."""
     from bgdeploy.release.back import undone
 
-    following = Following(invocation, reader, active, None, judge=undone)
+    along = companions(invocation, reader)
+    following = Following(invocation, reader, active, None, judge=undone, companions=along)
     return following.result(following.follow("finished", timeout), {"how": "stopped"})
 
 
@@ -143,7 +145,14 @@ def _follow(
     from bgdeploy.release.back import Approving, returned
 
     approving = Approving(attendant(invocation, reader, started.record), reader)
-    judge = returned(way.left.version)
-    following = Following(invocation, reader, started.deployment_id, approving, started=True, judge=judge)
+    following = Following(
+        invocation,
+        reader,
+        started.deployment_id,
+        approving,
+        started=True,
+        judge=returned(way.left.version),
+        companions=companions(invocation, reader),
+    )
     ended = following.follow(how_far(invocation, started, until), timeout)
     return following.result(ended, {"how": "released", **way.as_dict()})

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bgdeploy.cli import options
+from bgdeploy.cli.companions import companions
 from bgdeploy.cli.following import Following, attendant, how_far
 from bgdeploy.cli.invocation import Invocation, Result
 from bgdeploy.cli.starting import quietly, starting
@@ -64,6 +65,7 @@ def release(
         begun.deployment_id,
         attendant(invocation, opening.reader, begun.record),
         started=True,
+        companions=companions(invocation, opening.reader),
     )
     ended = following.follow(how_far(invocation, begun, until), opening.left)
     record = begun.record
@@ -151,7 +153,8 @@ def _already(opening: _Opening, same: Same, version: str, until: Until | None, d
         attach = invocation.spelled(f"bgdeploy watch {same.deployment}")
         return Result({**data, "already": "in flight", "next": [attach]}, f"{text}:\n  {attach}")
     invocation.say(f"{text}, which is followed now")
-    following = Following(invocation, reader, same.deployment, attendant(invocation, reader))
+    attending, along = attendant(invocation, reader), companions(invocation, reader)
+    following = Following(invocation, reader, same.deployment, attending, companions=along)
     return following.result(following.follow(until or "shifted", opening.left), {"already": "in flight"})
 
 
@@ -197,7 +200,8 @@ def watch(invocation: Invocation, deployment: str | None, until: Until, timeout:
             "`bgdeploy release VERSION` is the first",
             {"stack": reader.target.group},
         )
-    following = Following(invocation, reader, found, attendant(invocation, reader))
+    attending, along = attendant(invocation, reader), companions(invocation, reader)
+    following = Following(invocation, reader, found, attending, companions=along)
     return following.result(following.follow(until, timeout))
 
 

@@ -22,6 +22,7 @@ COMMANDS = {
     "promote": ("operate:promote", "End the wait that the deployment is in."),
     "stop": ("operate:stop", "Stop the running deployment and roll it back."),
     "history": ("past:history", "Show past releases: version, result and why, duration, who and when."),
+    "report": ("report:report", "Write one release as an HTML page that can be attached to a ticket."),
     "logs": (
         "logs:logs",
         "Show the application's log: both colours by time, each line with time, side and version.",

@@ -37,7 +37,7 @@ WATCH = (
     + calls("logs", "GetLogEvents", on.APPLICATION_LOG)
     # The checks: what to ask, the hook's call, the claim on it, and the answer.
     + calls("s3", "GetObject", on.RECORDS, on.HOOKS, besides=SEEN)
-    + calls("s3", "PutObject", on.HOOKS)
+    + calls("s3", "PutObject", on.HOOKS, on.STORIES)
     + calls("ec2", "DescribeSecurityGroupRules", on.ANYTHING)
     + calls("codedeploy", "PutLifecycleEventHookExecutionStatus ContinueDeployment", on.GROUP)
     # Whoever follows stops what gets nowhere, and what fails a check that users are on; and says what was measured.

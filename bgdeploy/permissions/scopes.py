@@ -30,6 +30,8 @@ OBJECTS = Scope("Objects", ("arn:aws:s3:::{bucket}/*",))
 ELECTIONS = Scope("Elections", ("arn:aws:s3:::{bucket}/elected/*",))
 HOOKS = Scope("Hooks", ("arn:aws:s3:::{bucket}/hooks/*",))
 RECORDS = Scope("Records", ("arn:aws:s3:::{bucket}/releases/*",))
+# Whoever watches tells the story, and must not write the records beside it: those say which commands checks run.
+STORIES = Scope("Stories", ("arn:aws:s3:::{bucket}/releases/*.story.json",))
 IMAGES = Scope("Images", ("arn:aws:s3:::{bucket}/images/*",))
 SUSPENSION = Scope("Suspension", ("arn:aws:s3:::{bucket}/scaling/*",))
 REPOSITORY = Scope("Repository", _arns("ecr", "repository/{name}"))

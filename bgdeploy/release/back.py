@@ -174,6 +174,10 @@ def _record(settings: Settings, good: Good, how: How, started: str) -> Record:
         by=who(),
         started=started,
         context=good.told.context if good.told else "",
+        strategy=how.strategy,
+        # Not the folder's by now: what goes out was made from what it was then.
+        commit=good.told.commit if good.told else "",
+        dirty=good.told.dirty if good.told else False,
         undoes=how.undoes,
     )
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bgdeploy.aws import Attrs, error_code
-from bgdeploy.release import appspec, parse, past, record
+from bgdeploy.release import appspec, parse, past, record, stories
 from bgdeploy.release.cause import activated
 from bgdeploy.release.hook import Claims
 from bgdeploy.release.reader import Reader
 from bgdeploy.release.record import Record
 from bgdeploy.release.snapshot import Deployment
+from bgdeploy.release.story import Story, spans
 from bgdeploy.release.told import IN_FLIGHT, ROLLBACK_FAILED, ROLLED_BACK, ROLLING_BACK, WENT_LIVE, Release
 
 _SIDE_BY_SIDE = 8  # records that are read at once
@@ -22,7 +24,7 @@ _SIDE_BY_SIDE = 8  # records that are read at once
 def read(reader: Reader, limit: int) -> tuple[Release, ...]:
     """Return the newest releases, at most `limit`. Rollbacks are told with the release that they undid.
 
-    Three calls for 25 deployments, and one or two to the bucket for each of bgdeploy's own.
+    Three calls for 25 deployments, and up to three to the bucket for each.
     """
     infos, undoing = _newest(reader, limit)
     sets = reader.sides.service().get("taskSets") or ()
@@ -109,33 +111,53 @@ def _why(deployment: Deployment) -> str:
 # Where whoever ran the checks has left what failed: before the shift, or after it.
 _AFTER = {"HOOK_EXECUTION_FAILURE": False, "MANUAL_STOP": True}
 
-Left = tuple["Record | None", "tuple[str, ...]"]  # its record, and which of its checks failed
+
+@dataclass(frozen=True)
+class Left:
+    """What a release has left in the bucket."""
+
+    record: Record | None = None
+    failed: tuple[str, ...] = ()  # which of its checks
+    story: Story | None = None
 
 
 def _left(reader: Reader, info: Attrs) -> Left:
-    """Return what a release has left in the bucket."""
+    aws, bucket, deployment = reader.aws, reader.target.bucket, info["deploymentId"]
+    story = None
+    with suppress(ValueError):  # one that cannot be read tells nothing
+        kept = stories.load(aws, bucket, deployment)
+        story = kept.story if kept else None
     key = record.key_of(info.get("description") or "")
     if key is None:
-        return None, ()
-    told = record.load(reader.aws, reader.target.bucket, key)
+        return Left(story=story)
+    told = record.load(aws, bucket, key)
     code = (info.get("errorInformation") or {}).get("code", "")
     if code not in _AFTER:
-        return told, ()
-    claim = Claims(reader.aws, reader.target.bucket, info["deploymentId"], after=_AFTER[code]).read()
-    return told, claim.why if claim else ()
+        return Left(told, story=story)
+    claim = Claims(aws, bucket, deployment, after=_AFTER[code]).read()
+    return Left(told, claim.why if claim else (), story)
 
 
 def _told(reader: Reader, found: Release, info: Attrs, left: Left) -> Release:
     """Return a release with what it has left; a foreign one with what its AppSpec tells."""
-    told, failed = left
+    told = left.record
+    if left.story:
+        found = replace(
+            found,
+            checks={each.name: each.verdict for each in left.story.checks if not each.observed},
+            phases={each.phase: each.seconds for each in spans(left.story) if each.seconds is not None},
+        )
     if told:
         return replace(
             found,
-            why="; ".join(failed) or found.why,
+            why="; ".join(left.failed) or found.why,
             by=told.by,
             undoes=told.undoes,
             image=told.image,
             task_definition=told.task_definition,
+            strategy=told.strategy,
+            commit=told.commit,
+            dirty=told.dirty,
         )
     definition = "" if found.version else _deployed(reader, info)
     if not definition:

@@ -30,11 +30,11 @@ def wanted(check: Check) -> str:
         return f"{check.compare.percentile} <= {check.compare.factor:g} x blue's, the same statuses"
     if check.kind == "command":
         return "exit 0"
-    return ", ".join(f"{name} {sign} {limit.shown}" for name, sign, limit in _limits(check))
+    return ", ".join(f"{name} {sign} {limit.shown}" for name, sign, limit in limited(check))
 
 
-def _limits(check: Check) -> Iterator[tuple[str, str, Limit]]:
-    """Yield what a check limits: the name of what is measured, the operator, the limit."""
+def limited(check: Check) -> Iterator[tuple[str, str, Limit]]:
+    """Yield what a load or a metric is limited to: the name of what is measured, the operator, the limit."""
     if check.load:
         yield "success", ">=", check.success or _SUCCESS
         named = {"p50": check.p50, "p95": check.p95, "p99": check.p99}
@@ -59,7 +59,7 @@ class _Told:
 
 def _compared(check: Check, values: Mapping[str, float]) -> list[_Told]:
     found = []
-    for name, sign, limit in _limits(check):
+    for name, sign, limit in limited(check):
         if (value := values.get(name)) is None:  # no answer, no percentile: the success tells
             continue
         kept = value <= limit if sign == "<=" else value >= limit

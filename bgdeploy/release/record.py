@@ -36,6 +36,9 @@ class Record:
     started: str  # ISO 8601, UTC
     context: str = ""  # the hash of what the image was built from, "" when nobody knows
     undoes: str = ""  # the deployment that this one goes back from, "" when it does not go back
+    strategy: str = ""  # as it was asked for
+    commit: str = ""  # of the project's folder, "" when nobody knows
+    dirty: bool = False  # the folder held something else than its commit
     key: str = field(default_factory=lambda: secrets.token_hex(4))
 
     @property

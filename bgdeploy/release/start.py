@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bgdeploy.aws import Attrs, Aws, error_code
 from bgdeploy.config import Settings
 from bgdeploy.errors import BgdeployError, InterruptError
-from bgdeploy.release import appspec, preflight, record, revision, scaling, traffic
+from bgdeploy.release import appspec, commit, preflight, record, revision, scaling, traffic
 from bgdeploy.release.checks import Mode, fill
 from bgdeploy.release.claimant import who
 from bgdeploy.release.image import Image, Images, require_version
@@ -125,6 +125,7 @@ def _prepare(
     say(f"task definition {registered.name}{'' if registered.fresh else ' says all this already'}")
     if not there:
         done.append(config_made(aws, strategy, say))
+    source = commit.of(project)
     told = Record(
         version=asked.version,
         env=settings.env,
@@ -135,6 +136,9 @@ def _prepare(
         by=who(),
         started=aws.clock.now().isoformat(timespec="seconds"),
         context=image.context,
+        strategy=asked.strategy or settings.config.deployment.strategy,
+        commit=source.hash,
+        dirty=source.dirty,
     )
     record.save(aws, reader.target.bucket, told)
     network = appspec.moved(asked.network(), reader.sides.service()["networkConfiguration"])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -31,6 +32,22 @@ class Release:
     task_definition: str = ""
     error_code: str = ""
     error_message: str = ""
+    strategy: str = ""  # as it was asked for
+    commit: str = ""  # of the project's folder, "" when nobody knows
+    dirty: bool = False
+    checks: Mapping[str, str | None] = field(default_factory=dict)  # those that decide → their verdicts
+    phases: Mapping[str, float] = field(default_factory=dict)  # seconds; empty when nobody followed it
+
+    @property
+    def checked(self) -> str:
+        """How many of its checks have passed, `3/4`, "" when nobody knows."""
+        passed = sum(verdict == "pass" for verdict in self.checks.values())
+        return f"{passed}/{len(self.checks)}" if self.checks else ""
+
+    @property
+    def digest(self) -> str:
+        """The image's, "" when nobody knows."""
+        return self.image.partition("@")[2]
 
     @property
     def good(self) -> bool | None:
@@ -42,6 +59,7 @@ class Release:
         end = self.completed
         return {
             **asdict(self),
+            "digest": self.digest,
             "created": self.created.isoformat(),
             "completed": end.isoformat() if end else None,
             "seconds": (end - self.created).total_seconds() if end else None,

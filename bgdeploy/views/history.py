@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from bgdeploy.release.told import Release
 
 _WIDEST = 120  # columns
-_HEADS = ("when (UTC)", "version", "result", "took", "deployment", "by")
+_HEADS = ("when (UTC)", "version", "result", "took", "checks", "deployment", "by")
+_CHECKS = _HEADS.index("checks")
 _INDENT = "    "
 
 
@@ -24,7 +25,11 @@ def history(releases: Sequence[Release], signs: Glyphs = UNICODE, width: int = 8
     width = min(width, _WIDEST)
     rows = [_HEADS, *map(_cells, releases)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADS))]
-    lines = [fit(_row("  ", _HEADS, widths, "faint"), width, signs)]
+    if not any(each.checked for each in releases) or _room(widths) > width:
+        # Where there is not enough room for all, who it was says more than how many checks there were.
+        rows = [(*row[:_CHECKS], *row[_CHECKS + 1 :]) for row in rows]
+        del widths[_CHECKS]
+    lines = [fit(_row("  ", rows[0], widths, "faint"), width, signs)]
     versions = {each.deployment: each.version for each in releases}
     for each, cells in zip(releases, rows[1:], strict=True):
         sign = signs.mark(each.good, running=each.result == "in flight")
@@ -34,13 +39,17 @@ def history(releases: Sequence[Release], signs: Glyphs = UNICODE, width: int = 8
     return Group(*lines)
 
 
+def _room(widths: Sequence[int]) -> int:
+    return 2 * len(widths) + sum(widths)
+
+
 def _cells(each: Release) -> tuple[str, ...]:
     took = length(each.completed - each.created) if each.completed else ""
     result = each.result
     if each.live:
         result = "live" if each.good else f"{result}, live"
     when = f"{each.created:%Y-%m-%d %H:%M}"
-    return when, each.version or "?", result, took, each.deployment, each.by or "?"
+    return when, each.version or "?", result, took, each.checked, each.deployment, each.by or "?"
 
 
 def _row(start: str, cells: Sequence[str], widths: Sequence[int], style: str) -> Text:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from tests.golden import paper
 
 
 def _release(
-    ident: str, version: str, result: str, hours: float, minutes: float | None, **more: str
+    ident: str, version: str, result: str, hours: float, minutes: float | None, **more: Any
 ) -> Release:
     created = d.T0 - timedelta(hours=hours)
     return Release(

@@ -1,0 +1,18 @@
+"""Who goes along with every following: whoever keeps the story for later."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bgdeploy.cli.invocation import Invocation
+
+if TYPE_CHECKING:
+    from bgdeploy.cli.following import Companion
+    from bgdeploy.release.reader import Reader
+
+
+def companions(invocation: Invocation, reader: Reader) -> tuple[Companion, ...]:
+    """Return who goes along with a following of what `reader` reads."""
+    from bgdeploy.release.keeper import Keeper
+
+    return (Keeper(reader.aws, reader.target.bucket),)

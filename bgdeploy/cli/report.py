@@ -1,0 +1,55 @@
+"""`report`: one release as a page that can be attached to a ticket."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from bgdeploy.cli.invocation import Invocation, Result
+from bgdeploy.cli.release import open_reader
+from bgdeploy.errors import BgdeployError
+
+
+@click.command()
+@click.argument("deployment", metavar="[ID]", required=False)
+@click.option("--out", metavar="FILE", help="Where to write it, - for stdout. [default: report-ID.html]")
+@click.pass_obj
+def report(invocation: Invocation, deployment: str | None, out: str | None) -> Result:
+    """Write one release as an HTML page: verdict, course, traffic, checks, alarms, what is live.
+
+    The page needs nothing beside it: no script, no network. Without ID it is the running release, or the latest.
+    """
+    from bgdeploy.release import report as reports
+    from bgdeploy.views.report import page
+
+    reader = open_reader(invocation)
+    found = deployment or reader.active() or reader.latest()
+    if found is None:
+        raise BgdeployError(
+            f"nothing was ever deployed to {reader.target.group}",
+            "`bgdeploy release VERSION` is the first",
+            {"stack": reader.target.group},
+        )
+    told = reports.read(reader, found)
+    told = replace(
+        told, why=tuple(map(invocation.spelled, told.why)), next=tuple(map(invocation.spelled, told.next))
+    )
+    text = page(told)
+    ident = told.story.deployment
+    data = {"deployment": ident, "good": told.good, "verdict": told.verdict, "story": told.kept}
+    if out == "-":
+        return Result({**data, "path": "-", "html": text}, text)
+    path = Path(out or f"report-{ident}.html")
+    _write(path, text)
+    return Result({**data, "path": str(path)}, f"{told.verdict}\n{path}")
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise BgdeployError(
+            f"the report could not be written: {error}", "--out names another file, - is stdout"
+        ) from error

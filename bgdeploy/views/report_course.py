@@ -1,0 +1,222 @@
+"""The parts of a report that go by time: phases, lifecycle events, traffic, alarms. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+
+from bgdeploy.release.phase import Phase, length
+from bgdeploy.release.story import AlarmState, Facts, Part, Step, Story, Traffic, shared, spans
+from bgdeploy.views import report_plots as plots
+from bgdeploy.views.html import Html, tag
+from bgdeploy.views.report_plots import Axis
+
+_KINDS = {str(Phase.SHIFTED): "kept", str(Phase.ROLLING_BACK): "bad"}
+_WORDS = {
+    str(Phase.READY): "waiting for approval",
+    str(Phase.SHIFTED): "old version kept",
+}
+
+
+def day(moment: datetime) -> str:
+    """Return a moment with its day."""
+    return f"{moment:%Y-%m-%d %H:%M:%SZ}"
+
+
+def table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Html:
+    """Return a table whose rows begin with what they are about."""
+    head = tag("tr", *(tag("th", each, scope="col") for each in heads))
+    body = (tag("tr", tag("th", row[0], scope="row"), *(tag("td", cell) for cell in row[1:])) for row in rows)
+    whole = tag("table", tag("caption", caption), tag("thead", head), tag("tbody", *body))
+    return tag("div", whole, class_="scroll")
+
+
+def axis_of(facts: Facts, written: datetime) -> Axis:
+    """Return the time from the deployment's start to its end, or to now."""
+    return Axis(facts.created, facts.end or max(written, facts.created))
+
+
+def scale(axis: Axis) -> Html:
+    """Return the begin, the middle and the end of a plot's time in words."""
+    middle = axis.start + (axis.end - axis.start) / 2
+    marks = (tag("span", f"{each:%H:%M:%S}") for each in (axis.start, middle, axis.end))
+    return tag("div", *marks, class_="axis", aria_hidden="true")
+
+
+def _figure(caption: str, *inside: str | None) -> Html:
+    return tag("figure", *inside, tag("figcaption", caption) if caption else None)
+
+
+# Phases and lifecycle events
+
+
+def phases(story: Story) -> Html | None:
+    """Return how long each phase took."""
+    found = [
+        tag(
+            "li",
+            tag("strong", _WORDS.get(each.phase, each.phase)),
+            tag("span", length(each.seconds) if each.seconds is not None else "goes on", class_="soft"),
+            class_=_KINDS.get(each.phase),
+        )
+        for each in spans(story)
+    ]
+    return tag("section", tag("h2", "Course"), tag("ol", *found, class_="phases")) if found else None
+
+
+def timeline(story: Story, written: datetime) -> Html | None:
+    """Return the lifecycle events, each with a bar of its time."""
+    facts = story.facts
+    if facts is None or not story.steps:
+        return None
+    axis = axis_of(facts, written)
+    # The rollback's events come after the deployment's own.
+    steps = sorted(story.steps, key=lambda step: (step.deployment != story.deployment, step.place))
+    rows = (_row(axis, step, step.deployment != story.deployment, facts, written) for step in steps)
+    heads = ("Lifecycle event", "Status", "Began", "Took")
+    head = tag(
+        "tr",
+        *(tag("th", each, scope="col") for each in heads),
+        tag("th", scale(axis), scope="col", aria_label="When"),
+    )
+    whole = tag(
+        "table",
+        tag("caption", f"Lifecycle events from {day(axis.start)} to {day(axis.end)}"),
+        tag("thead", head),
+        tag("tbody", *rows),
+    )
+    return tag("section", tag("div", whole, class_="scroll"), aria_label="Lifecycle events")
+
+
+def _row(axis: Axis, step: Step, undoing: bool, facts: Facts, written: datetime) -> Html:
+    end = step.end or facts.end or written
+    took = length(end - step.start) if step.start else ""
+    began = f"+{length(step.start - facts.created)}" if step.start else ""
+    name = f"{step.name} (rollback)" if undoing else step.name
+    words = f"{step.status}: {step.message}" if step.message else step.status
+    bar = ""
+    if step.start:
+        bar = plots.bar(axis, step.start, end, step.status, f"{name}: {began}, for {took or '0s'}")
+    return tag(
+        "tr",
+        tag("th", name, scope="row"),
+        tag("td", words, class_="bad" if step.status == "Failed" else None),
+        tag("td", began, class_="number"),
+        tag("td", took, class_="number"),
+        tag("td", bar, class_="bars"),
+        class_="bad" if step.status == "Failed" else None,
+    )
+
+
+# Traffic
+
+
+def traffic(story: Story, written: datetime) -> Html | None:
+    """Return who got how much of the production and the test listener's requests."""
+    facts = story.facts
+    if facts is None or not story.traffic:
+        return None
+    axis = axis_of(facts, written)
+    found = [_listener(story, axis, name) for name in ("production", "test")]
+    return tag("section", tag("h2", "Traffic"), *found)
+
+
+def _listener(story: Story, axis: Axis, name: str) -> Html | None:
+    changes = shared(story, name)
+    if not changes:
+        return None
+    title = f"{name.capitalize()} listener: " + "; then ".join(
+        f"{_told(each)} from {each.at:%H:%M:%S}" for each in changes[:12]
+    )
+    unseen = list(plots.gaps(axis, changes[0].at, story.watched))
+    rows = [(f"{each.at:%H:%M:%SZ}", _told(each)) for each in changes]
+    told = tag(
+        "details", tag("summary", f"As a table: {len(rows)} rows"), table("", ("From", "Shares"), rows)
+    )
+    return tag(
+        "figure",
+        tag("h3", f"{name.capitalize()} listener"),
+        tag("ul", *_legend(changes, gaps=bool(unseen)), class_="legend"),
+        plots.traffic(axis, changes, story.watched, title),
+        scale(axis),
+        told,
+    )
+
+
+def _told(each: Traffic) -> str:
+    return ", ".join(f"{_who(part)} {part.percent}%" for part in each.parts) or "nobody"
+
+
+def _who(part: Part) -> str:
+    return f"{part.side} {part.version}".strip() or "a target group without tasks of this release"
+
+
+def _legend(changes: Sequence[Traffic], *, gaps: bool) -> Iterator[Html]:
+    parts = dict.fromkeys((part.side, _who(part)) for each in changes for part in each.parts)
+    for side, who in sorted(parts):
+        yield tag("li", plots.swatch(f"side-{side or 'other'}"), who)
+    if gaps:
+        yield tag("li", plots.swatch("gap"), "nobody watched")
+
+
+# Alarms and trouble
+
+
+def alarms(story: Story, written: datetime) -> Html | None:
+    """Return the states of each alarm, with what was measured when it changed."""
+    facts = story.facts
+    if facts is None or not story.alarms:
+        return None
+    axis = axis_of(facts, written)
+    names = dict.fromkeys(each.name for each in story.alarms)
+    found = {name: _changes(story.alarms, name) for name in names}
+    rows = (_alarm(axis, name, states) for name, states in found.items())
+    head = tag(
+        "tr",
+        tag("th", "Alarm", scope="col"),
+        tag("th", "At the end", scope="col"),
+        tag("th", scale(axis), scope="col", aria_label="When"),
+    )
+    strips = tag("table", tag("caption", "The higher, the worse"), tag("thead", head), tag("tbody", *rows))
+    said = sorted((each for states in found.values() for each in states), key=lambda each: each.at)
+    return tag("section", tag("h2", "Alarms"), tag("div", strips, class_="scroll"), _history(said))
+
+
+def _changes(found: Sequence[AlarmState], name: str) -> list[AlarmState]:
+    """Return the states of one alarm, each change once."""
+    states: list[AlarmState] = []
+    for each in found:
+        if each.name == name and (not states or states[-1].state != each.state):
+            states.append(each)
+    return states
+
+
+def _alarm(axis: Axis, name: str, states: Sequence[AlarmState]) -> Html:
+    last = states[-1]
+    title = f"{name}: " + "; then ".join(f"{each.state} from {each.at:%H:%M:%S}" for each in states[:12])
+    return tag(
+        "tr",
+        tag("th", name, scope="row"),
+        tag("td", last.state, class_="bad" if last.state == "ALARM" else None),
+        tag("td", plots.states(axis, states, title), class_="bars"),
+    )
+
+
+def _history(states: Sequence[AlarmState]) -> Html:
+    rows = [(f"{each.at:%H:%M:%SZ}", each.name, each.state, _measured(each), each.reason) for each in states]
+    return table("What they said", ("From", "Alarm", "State", "Measured", "Reason"), rows)
+
+
+def _measured(each: AlarmState) -> str:
+    if each.value is None or each.limit is None or not each.operator:
+        return ""
+    # The operator is the alarm's: without an alarm the comparison did not hold.
+    return f"{each.value:g} (alarm when {each.operator} {each.limit:g})"
+
+
+def trouble(story: Story) -> Html | None:
+    """Return what was heard of tasks that did not come up."""
+    if not story.trouble:
+        return None
+    rows = [(f"{each.at:%H:%M:%SZ}", each.subject, each.text) for each in story.trouble]
+    return tag("section", tag("h2", "Tasks"), table("What went wrong", ("At", "Tasks", "Why"), rows))
