@@ -17,9 +17,10 @@ from bgdeploy.errors import BgdeployError
 @click.option("--out", metavar="FILE", help="Where to write it, - for stdout. [default: report-ID.html]")
 @click.pass_obj
 def report(invocation: Invocation, deployment: str | None, out: str | None) -> Result:
-    """Write one release as an HTML page: verdict, course, traffic, checks, alarms, what is live.
+    """Write one release as an HTML page that can be attached to a ticket.
 
-    The page needs nothing beside it: no script, no network. Without ID it is the running release, or the latest.
+    It tells the verdict, the course, traffic, checks, alarms, and what is live, and needs neither a network nor
+    JavaScript. Without ID it is about the running release, or the latest.
     """
     from bgdeploy.release import report as reports
     from bgdeploy.views.report import page

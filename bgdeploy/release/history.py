@@ -135,6 +135,8 @@ def _left(reader: Reader, info: Attrs) -> Left:
     if code not in _AFTER:
         return Left(told, story=story)
     claim = Claims(aws, bucket, deployment, after=_AFTER[code]).read()
+    if claim is None and story and story.ending:  # claims are thrown away after a month
+        return Left(told, story.ending.why, story)
     return Left(told, claim.why if claim else (), story)
 
 
@@ -159,10 +161,16 @@ def _told(reader: Reader, found: Release, info: Attrs, left: Left) -> Release:
             commit=told.commit,
             dirty=told.dirty,
         )
-    definition = "" if found.version else _deployed(reader, info)
-    if not definition:
+    if found.version:
         return found
-    return replace(found, version=_version(reader, definition), task_definition=definition)
+    version, definition = deployed(reader, info)
+    return replace(found, version=version, task_definition=definition)
+
+
+def deployed(reader: Reader, info: Attrs) -> tuple[str, str]:
+    """Return the version and the task definition that a deployment's AppSpec tells, "" for what nobody knows."""
+    definition = _deployed(reader, info)
+    return (_version(reader, definition), definition) if definition else ("", "")
 
 
 def _deployed(reader: Reader, info: Attrs) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 
 from bgdeploy.checktypes import Check
 from bgdeploy.errors import Exit
 from bgdeploy.quantities import Limit
-from bgdeploy.release import record, stories, telling
+from bgdeploy.release import history, record, stories, telling
 from bgdeploy.release.changes import Frame, changes
 from bgdeploy.release.ending import ending
 from bgdeploy.release.limits import limited
@@ -36,7 +37,22 @@ def read(reader: Reader, deployment: str) -> Report:
     kept = _kept(reader, snapshot.deployment.id)
     key = record.key_of(snapshot.deployment.description)
     told = record.load(reader.aws, reader.target.bucket, key) if key else None
-    return compose(reader.target.group, reader.aws.region, snapshot, kept.story if kept else None, told)
+    found = compose(reader.target.group, reader.aws.region, snapshot, kept.story if kept else None, told)
+    return found if found.story.facts and found.story.facts.version else _named(reader, found)
+
+
+def _named(reader: Reader, found: Report) -> Report:
+    """Return the report of a deployment whose tasks are gone, and whose AppSpec alone still tells the version."""
+    facts = found.story.facts
+    info = reader.aws.client("codedeploy").get_deployment(deploymentId=found.story.deployment)
+    version, definition = history.deployed(reader, info["deploymentInfo"])
+    if not version or facts is None:
+        return found
+    return replace(
+        found,
+        story=replace(found.story, facts=replace(facts, version=version)),
+        source=replace(found.source, task_definition=definition),
+    )
 
 
 def _kept(reader: Reader, deployment: str) -> Kept | None:

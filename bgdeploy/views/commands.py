@@ -16,6 +16,7 @@ ACTING = (
     "stop",
     "rollback",
     "history",
+    "report",
     "logs",
     "doctor",
     "policy",

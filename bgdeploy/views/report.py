@@ -11,7 +11,7 @@ from datetime import datetime
 
 from bgdeploy.release.phase import length
 from bgdeploy.release.reported import Report, Source
-from bgdeploy.release.story import Facts, Standing, spans
+from bgdeploy.release.story import Facts, Standing
 from bgdeploy.views import report_checks, report_course
 from bgdeploy.views.html import Html, joined, tag
 from bgdeploy.views.report_course import day, table
@@ -62,7 +62,13 @@ def _name(report: Report) -> str:
 
 
 def _verdict(report: Report, tone: str, sign: str, word: str) -> Html:
-    said = report.verdict[:1].upper() + report.verdict[1:] + "."
+    facts = report.story.facts
+    version = facts.version if facts else ""
+    # A sentence begins with a capital, but a version is written as it is.
+    begins = (
+        report.verdict[:1] if version and report.verdict.startswith(version) else report.verdict[:1].upper()
+    )
+    said = f"{begins}{report.verdict[1:]}."
     why = tag("ul", *(tag("li", line) for line in report.why)) if report.why else None
     following = None
     if report.next:
@@ -162,11 +168,9 @@ def _footer(report: Report) -> Html:
         seen = "Nobody followed this deployment with bgdeploy: checks, traffic and alarms of the time are not known"
     elif seen:
         seen = f"Followed by {seen}"
-    phases = len(spans(story))
-    counted = f"{phases} phases, {sum(len(each.measurements) for each in story.checks)} measurements"
     return tag(
         "footer",
-        tag("p", f"{seen or 'Followed'}. {counted}. All times are UTC, by AWS's clock."),
+        tag("p", f"{seen or 'Followed'}. All times are UTC, by AWS's clock."),
         tag(
             "p",
             f"Written by bgdeploy report at {day(report.written)}, stack {report.stack}, {report.region}.",

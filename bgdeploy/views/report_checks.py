@@ -23,7 +23,7 @@ _MOST_ROWS = 200  # of a table of measurements: the newest
 _DRAWN: Mapping[str, tuple[tuple[str, str, str], ...]] = {
     "get": (("latency", "response time", "s"),),
     "load": (("p95", "p95", "s"), ("success", "success", "%")),
-    "compare": (("green", "green's response time", "s"), ("ratio", "times blue's", "")),
+    "compare": (("green", "green's response time", "s"), ("ratio", "green to blue", "")),
     "metric": (("value", "value", ""),),
     "command": (("", "time that it took", "s"),),
 }
@@ -63,7 +63,7 @@ def _moment(story: Story, after: bool, bounds: Mapping[str, tuple[Bound, ...]]) 
 
 def _course(stages: Sequence[Stage]) -> str:
     return "; ".join(
-        f"{each.stage} from {each.at:%H:%M:%SZ}" + (f" by {each.owner}" if each.owner else "")
+        f"{each.stage} at {each.at:%H:%M:%SZ}" + (f" by {each.owner}" if each.owner else "")
         for each in stages
     )
 

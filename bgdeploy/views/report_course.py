@@ -11,6 +11,7 @@ from bgdeploy.views import report_plots as plots
 from bgdeploy.views.html import Html, tag
 from bgdeploy.views.report_plots import Axis
 
+_TOO_LATE = 99.0  # per cent of the time: what is seen first then is told by what is live
 _KINDS = {str(Phase.SHIFTED): "kept", str(Phase.ROLLING_BACK): "bad"}
 _WORDS = {
     str(Phase.READY): "waiting for approval",
@@ -76,7 +77,7 @@ def timeline(story: Story, written: datetime) -> Html | None:
     heads = ("Lifecycle event", "Status", "Began", "Took")
     head = tag(
         "tr",
-        *(tag("th", each, scope="col") for each in heads),
+        *(tag("th", each, scope="col", class_="began" if each == "Began" else None) for each in heads),
         tag("th", scale(axis), scope="col", aria_label="When"),
     )
     whole = tag(
@@ -101,7 +102,7 @@ def _row(axis: Axis, step: Step, undoing: bool, facts: Facts, written: datetime)
         "tr",
         tag("th", name, scope="row"),
         tag("td", words, class_="bad" if step.status == "Failed" else None),
-        tag("td", began, class_="number"),
+        tag("td", began, class_="number began"),
         tag("td", took, class_="number"),
         tag("td", bar, class_="bars"),
         class_="bad" if step.status == "Failed" else None,
@@ -118,26 +119,24 @@ def traffic(story: Story, written: datetime) -> Html | None:
         return None
     axis = axis_of(facts, written)
     found = [_listener(story, axis, name) for name in ("production", "test")]
-    return tag("section", tag("h2", "Traffic"), *found)
+    return tag("section", tag("h2", "Traffic"), *found) if any(found) else None
 
 
 def _listener(story: Story, axis: Axis, name: str) -> Html | None:
     changes = shared(story, name)
-    if not changes:
+    if not changes or axis.place(changes[0].at) > _TOO_LATE:
         return None
     title = f"{name.capitalize()} listener: " + "; then ".join(
         f"{_told(each)} from {each.at:%H:%M:%S}" for each in changes[:12]
     )
     unseen = list(plots.gaps(axis, changes[0].at, story.watched))
     rows = [(f"{each.at:%H:%M:%SZ}", _told(each)) for each in changes]
-    told = tag(
-        "details", tag("summary", f"As a table: {len(rows)} rows"), table("", ("From", "Shares"), rows)
-    )
+    told = tag("details", tag("summary", "As a table"), table("", ("From", "Shares"), rows))
     return tag(
         "figure",
         tag("h3", f"{name.capitalize()} listener"),
         tag("ul", *_legend(changes, gaps=bool(unseen)), class_="legend"),
-        plots.traffic(axis, changes, story.watched, title),
+        plots.traffic(axis, changes, story.watched, title, plots.TALL if name == "production" else plots.LOW),
         scale(axis),
         told,
     )

@@ -13,7 +13,9 @@ from bgdeploy.release.reported import Bound
 from bgdeploy.release.story import AlarmState, Traffic, Watched
 from bgdeploy.views.html import Html, joined, tag
 
-_TRAFFIC, _DOTS, _STRIP, _BAR, _BULLET = 132, 104, 22, 14, 16  # heights in pixels
+TALL, LOW = 132, 56
+_DOTS, _STRIP, _BAR, _BULLET = 104, 22, 14, 16  # heights in pixels
+_TICK = 0.4  # per cent that is always to be seen
 _HEADROOM = 1.25  # of a plot above its highest value
 _GAP = timedelta(seconds=30)  # for which nobody may watch without being missed
 
@@ -103,13 +105,13 @@ def patterns() -> Html:
 
 def bar(axis: Axis, start: datetime, end: datetime, status: str, title: str) -> Html:
     """Return one event's bar along the whole time; what is short is a tick at least."""
-    left, right = axis.place(start), axis.place(end)
+    left, right = min(axis.place(start), 100 - _TICK), axis.place(end)
     kind = {"Failed": "bad", "InProgress": "busy"}.get(status, "done")
     return _svg(
         _BAR,
         title,
         _line(0, _BAR / 2, 100, _BAR / 2, "rail"),
-        _rect(left, max(right, left + 0.4), 2, _BAR - 4, f"span {kind}"),
+        _rect(left, max(right, left + _TICK), 2, _BAR - 4, f"span {kind}"),
         class_="bar",
     )
 
@@ -117,19 +119,18 @@ def bar(axis: Axis, start: datetime, end: datetime, status: str, title: str) -> 
 # Traffic
 
 
-def traffic(axis: Axis, found: Sequence[Traffic], watched: Sequence[Watched], title: str) -> Html:
+def traffic(
+    axis: Axis, found: Sequence[Traffic], watched: Sequence[Watched], title: str, height: int
+) -> Html:
     """Return who got how much of a listener's requests: green from below, blue above it."""
     ends = [*(each.at for each in found[1:]), axis.end]
-    areas = [
-        area for each, end in zip(found, ends, strict=True) for area in _shared(axis, each, end, _TRAFFIC)
-    ]
-    grid = [_line(0, _TRAFFIC * part, 100, _TRAFFIC * part, "grid") for part in (0.25, 0.5, 0.75)]
+    areas = [area for each, end in zip(found, ends, strict=True) for area in _shared(axis, each, end, height)]
+    grid = [_line(0, height * part, 100, height * part, "grid") for part in (0.25, 0.5, 0.75)]
     scale = [
-        tag("text", label, x=6, y=y, class_="scale") for label, y in (("100%", 15.0), ("0%", _TRAFFIC - 6.0))
+        tag("text", label, x=6, y=y, class_="scale") for label, y in (("100%", 15.0), ("0%", height - 6.0))
     ]
-    return _svg(
-        _TRAFFIC, title, *areas, *_unwatched(axis, found, watched), *grid, *scale, class_="plot traffic"
-    )
+    unseen = [_unwatched(axis, start, end, height) for start, end in gaps(axis, found[0].at, watched)]
+    return _svg(height, title, *areas, *unseen, *grid, *scale, class_="plot traffic")
 
 
 def _shared(axis: Axis, each: Traffic, end: datetime, height: int) -> Iterator[Html]:
@@ -144,10 +145,9 @@ def _shared(axis: Axis, each: Traffic, end: datetime, height: int) -> Iterator[H
         yield _rect(left, right, top, tall, f"side-{part.side or 'other'}", said)
 
 
-def _unwatched(axis: Axis, found: Sequence[Traffic], watched: Sequence[Watched]) -> Iterator[Html]:
-    for start, end in gaps(axis, found[0].at, watched):
-        said = f"nobody watched from {start:%H:%M:%SZ} to {end:%H:%M:%SZ}"
-        yield _rect(axis.place(start), axis.place(end), 0, _TRAFFIC, "gap", said)
+def _unwatched(axis: Axis, start: datetime, end: datetime, height: int) -> Html:
+    said = f"nobody watched from {start:%H:%M:%SZ} to {end:%H:%M:%SZ}"
+    return _rect(axis.place(start), axis.place(end), 0, height, "gap", said)
 
 
 def gaps(axis: Axis, since: datetime, watched: Sequence[Watched]) -> Iterator[tuple[datetime, datetime]]:
@@ -188,7 +188,7 @@ def _limit(bound: Bound, y: float) -> list[Html]:
 
 
 _SIGNS = {
-    "pass": tag("circle", r=3.5, class_="pass"),
+    "pass": tag("circle", r=4, class_="pass"),
     "fail": tag("path", d="M-4 -4L4 4M-4 4L4 -4", class_="fail"),
 }
 _UNSURE = tag("path", d="M0 -5L5 0L0 5L-5 0Z", class_="unsure")
@@ -228,10 +228,10 @@ def states(axis: Axis, found: Sequence[AlarmState], title: str) -> Html:
     inside = [_line(0, _STRIP - 3, 100, _STRIP - 3, "rail")]
     for each, end in zip(found, ends, strict=True):
         top, height = _STATES.get(each.state, (11, 8))
-        left, right = axis.place(each.at), axis.place(end)
+        left, right = min(axis.place(each.at), 100 - _TICK), axis.place(end)
         said = f"{each.state} from {each.at:%H:%M:%SZ} to {end:%H:%M:%SZ}"
         kind = f"state {each.state.lower().replace('_', '-')}"
-        inside.append(_rect(left, max(right, left + 0.4), top, height, kind, said))
+        inside.append(_rect(left, max(right, left + _TICK), top, height, kind, said))
     return _svg(_STRIP, title, *inside, class_="bar states")
 
 

@@ -29,7 +29,9 @@ p { margin: .35rem 0; }
 code, .mono, td.when, .next li {
   font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; font-size: .86em;
 }
-code, dd, td, p, li { overflow-wrap: anywhere; }
+code, dd, p, li, caption { overflow-wrap: anywhere; }
+td, th { overflow-wrap: break-word; }
+td.long { overflow-wrap: anywhere; min-width: 12rem; }
 .soft, caption, figcaption, footer { color: var(--soft); font-size: .875rem; }
 
 .verdict {
@@ -79,6 +81,7 @@ td.when { white-space: nowrap; }
 td.bars { width: 38%; padding-right: 0; min-width: 7rem; vertical-align: middle; }
 tr.bad th, td.bad, .fail-word { color: var(--bad); font-weight: 600; }
 .scroll { overflow-x: auto; }
+.scroll + .scroll { margin-top: 1.5rem; }
 
 figure { margin: 0 0 1.25rem; }
 figcaption { margin-top: .3rem; }
@@ -108,6 +111,7 @@ summary { cursor: pointer; color: var(--soft); font-size: .875rem; }
 footer { margin-top: 3rem; border-top: 1px solid var(--rule); padding-top: .8rem; }
 
 svg { display: block; overflow: hidden; }
+rect { shape-rendering: crispEdges; }
 svg.at { overflow: visible; }
 svg.patterns { position: absolute; }
 svg.swatch { display: inline-block; }
@@ -137,7 +141,7 @@ text.limit { fill: var(--ink); }
 text.end { text-anchor: end; }
 line.limit { stroke: var(--ink); stroke-width: 1.5; stroke-dasharray: 5 4; }
 line.tick { stroke-dasharray: none; stroke-width: 2.5; }
-.pass { fill: var(--green); stroke: var(--paper); }
+.pass { fill: var(--good); stroke: var(--tint); }
 .fail { fill: none; stroke: var(--bad); stroke-width: 2.5; }
 .unsure { fill: var(--paper); stroke: var(--open); stroke-width: 2; }
 
@@ -145,7 +149,10 @@ line.tick { stroke-dasharray: none; stroke-width: 2.5; }
   main { padding: 1rem 1rem 2rem; }
   h1 { font-size: 1.35rem; }
   td.bars { min-width: 4.5rem; }
-  th, td { padding-right: .6rem; }
+  .began, th .axis span:nth-child(2) { display: none; }
+  table { font-size: .8rem; }
+  thead th { font-size: .72rem; }
+  th, td { padding-right: .5rem; }
 }
 @media print {
   :root {
@@ -156,7 +163,8 @@ line.tick { stroke-dasharray: none; stroke-width: 2.5; }
   }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   @page { margin: 15mm; }
-  body { font-size: 10.5pt; }
+  html { font-size: 13px; }
+  body { font-size: 13px; }
   main { max-width: none; padding: 0; }
   h2 { margin-top: 1.6rem; break-after: avoid; }
   figure, tr, .verdict, .check { break-inside: avoid; }
