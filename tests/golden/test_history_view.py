@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from bgdeploy.release.told import Release
 from bgdeploy.views.history import history
-from bgdeploy.views.theme import ASCII, UNICODE, Glyphs
+from bgdeploy.views.theme import ASCII, THEME, UNICODE, Glyphs
 from tests import deployments as d
 from tests.golden import paper
 
@@ -58,3 +61,13 @@ def test_the_table_looks_like_this(signs: Glyphs, encoding: str) -> None:
     text = paper.rendered(history(RELEASES, signs), encoding)
     assert max(map(len, text.splitlines())) <= paper.WIDTH
     paper.check(f"history-{'ascii' if signs is ASCII else 'unicode'}", text)
+
+
+def test_a_wide_terminal_has_room_for_how_many_checks_have_passed() -> None:
+    checked = replace(RELEASES[2], checks={"page": "pass", "load": "pass", "errors": "fail", "p95": None})
+    console = Console(file=io.StringIO(), width=110, theme=THEME)
+    console.print(history((checked, RELEASES[3]), UNICODE, 110))
+    assert isinstance(console.file, io.StringIO)
+    lines = console.file.getvalue().splitlines()
+    assert lines[0].split() == ["when", "(UTC)", "version", "result", "took", "checks", "deployment", "by"]
+    assert "9m30s  2/4     d-44444444A" in lines[1]

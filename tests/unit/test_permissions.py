@@ -196,3 +196,13 @@ def test_the_length_that_iam_counts_has_no_white_space_in_it() -> None:
 def test_who_watches_may_stop_what_gets_nowhere_and_read_last_words() -> None:
     assert {"codedeploy:StopDeployment", "logs:GetLogEvents", "cloudwatch:GetMetricData"} <= actions("watch")
     assert policy("watch")["HookLog"]["Action"] == "logs:FilterLogEvents"
+
+
+def test_whoever_watches_tells_the_story_and_cannot_write_which_commands_checks_run() -> None:
+    written = [
+        arn
+        for each in policy("watch").values()
+        if "s3:PutObject" in several(each["Action"])
+        for arn in several(each["Resource"])
+    ]
+    assert [arn.partition("/")[2] for arn in sorted(written)] == ["hooks/*", "releases/*.story.json"]
