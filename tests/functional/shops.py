@@ -62,6 +62,7 @@ class Shop:
         self._approval = None if approval is None else Duration(approval)
         self._versions = itertools.count()
         self._tasks = tasks
+        self._command: tuple[str, ...] = ()
         self.clock = FastClock(speed, SystemClock())
         self.aws = Aws(stack=self.settings.names.stack, region="us-east-1", clock=self.clock)
         resources = build(self.settings, folder, self.aws.account, self.aws.region)
@@ -78,6 +79,7 @@ class Shop:
                 test=c.TestListener(port=self._port + 1),
                 health_check=c.HealthCheck(interval=Duration(5), timeout=Duration(2)),
             ),
+            container=c.Container(command=self._command),
             service=c.Service(tasks=self._tasks),
             checks=self.checks,
             alarms=(c.Alarm(name="not-found", log_filter='" 404 "'),),
@@ -103,15 +105,19 @@ class Shop:
         checks: tuple[Check, ...] = (GOOD,),
         *,
         attended: bool = True,
+        command: tuple[str, ...] = (),  # instead of the image's
         ask: Ask | None = None,
     ) -> Released:
         """Release the next version, do each deed when it gets to that phase, and return what came of it."""
         version, before = f"v{next(self._versions)}", self.live()
-        self.checks = checks
+        self.checks, self._command = checks, command
         started = start(
             self.aws, self.settings, self.folder, version, strategy=strategy, say=lambda line: None
         )
-        attendant = Attendant(self.aws, started.target, started.record, ask) if attended else None
+        early = self.settings.config.deployment.early_fail
+        attendant = (
+            Attendant(self.aws, started.target, started.record, ask, early=early) if attended else None
+        )
         done: set[Phase] = set()
 
         def act(frame: Frame) -> None:

@@ -49,6 +49,7 @@ class End:
     deeds: Mapping[Phase, Deed] = field(default_factory=dict)  # what somebody does when it gets there
     checks: tuple[Check, ...] = (GOOD,)
     attended: bool = True
+    command: tuple[str, ...] = ()  # instead of the image's
     strategies: tuple[str, ...] = STRATEGIES
     approvals: tuple[bool, ...] = (False, True)
 
@@ -70,6 +71,14 @@ ENDS = (
         "failed at AfterAllowTestTraffic",
         '"greeting"',
         checks=(_BAD,),
+    ),
+    End(
+        "never-comes-up",
+        Kind.EARLY,
+        _BACK,
+        "failed early",
+        "no database",
+        command=("sh", "-c", "echo no database >&2; exit 3"),
     ),
     End("nobody-checks", Kind.HOOK_FAILED, _BACK, "failed at AfterAllowTestTraffic", attended=False),
     End(
@@ -155,7 +164,9 @@ def results(sandbox: Running, tmp_path_factory: pytest.TempPathFactory) -> Itera
             for end in ends:
                 shop.calm()
                 deeds = {Phase.READY: approve, **end.deeds}
-                found[stack, end.name] = shop.release(stack[0], deeds, end.checks, attended=end.attended)
+                found[stack, end.name] = shop.release(
+                    stack[0], deeds, end.checks, attended=end.attended, command=end.command
+                )
         except Exception as error:  # the tests of this row and those after it say so
             found.update({(stack, end.name): error for end in ends if (stack, end.name) not in found})
 
