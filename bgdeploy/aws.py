@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -20,6 +21,19 @@ T = TypeVar("T")
 Attrs = dict[str, Any]
 
 _GLANCE = 1.0  # seconds after which somebody who waits looks whether to leave
+
+# What AWS says when it wants a call later.
+THROTTLING = {
+    "ThrottlingException",
+    "Throttling",
+    "ThrottledException",
+    "TooManyRequestsException",
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "SlowDown",
+}
+_MOST_THROTTLED = 1000  # that are counted
 
 STACK_TAG = "bgdeploy:stack"
 ADDRESS_TAG = "bgdeploy:address"
@@ -53,6 +67,7 @@ class Aws:
         self._clients: dict[str, Any] = {}
         self._session: Any = None
         self._account: str | None = None
+        self._throttled: deque[float] = deque(maxlen=_MOST_THROTTLED)
 
     def client(self, service: str) -> Any:
         """Return the boto3 client of `service`, made on first use."""
@@ -67,6 +82,7 @@ class Aws:
 
         if self._session is None:
             self._session = boto3.Session(profile_name=self._profile, region_name=self.region)
+            self._session.events.register("needs-retry", self._note)
         return self._session.client(
             service,
             endpoint_url=self._endpoint_url,
@@ -77,6 +93,17 @@ class Aws:
                 max_pool_connections=32,
             ),
         )
+
+    def _note(self, response: Any = None, **_: Any) -> None:
+        """Remember an answer that throttles us: botocore sends the call again by itself, and tells nobody."""
+        code = (response[1] if response else {}).get("Error", {}).get("Code")
+        if code in THROTTLING:
+            self._throttled.append(self.clock.monotonic())
+
+    def throttled(self, within: float = 60.0) -> int:
+        """Return how many calls AWS has throttled in the last seconds."""
+        since = self.clock.monotonic() - within
+        return sum(at >= since for at in tuple(self._throttled))
 
     @property
     def account(self) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from email.utils import format_datetime
 from io import BytesIO
 from typing import Any
@@ -35,6 +35,10 @@ class Account:
         self.failures: deque[Exception] = deque()
         self.stopped: list[Answer] = []
         self.objects: dict[str, bytes] = {}
+        self.log: list[tuple[str, datetime, str]] = []  # id, when, line
+
+    def throttled(self) -> int:
+        return 0
 
     def client(self, service: str) -> Any:
         return _Client(self)
@@ -188,6 +192,12 @@ class Account:
     def _get_metric_data(self, params: Answer) -> Answer:
         values = {"Timestamps": [self.now.at - timedelta(minutes=1), self.now.at], "Values": [0.0, 2.0]}
         return {"MetricDataResults": [{"Id": query["Id"], **values} for query in params["MetricDataQueries"]]}
+
+    def _filter_log_events(self, params: Answer) -> Answer:
+        found = [(ident, int(at.timestamp() * 1000), line) for ident, at, line in self.log]
+        keys = ("eventId", "timestamp", "message")
+        told = [dict(zip(keys, each, strict=True)) for each in found if each[1] >= params["startTime"]]
+        return {"events": told}
 
     def _put_object(self, params: Answer) -> Answer:
         self.objects[params["Key"]] = params["Body"]

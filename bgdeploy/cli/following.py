@@ -147,6 +147,7 @@ class Following:
             return f"auto scaling may still be suspended: {told.message}; `bgdeploy watch` tries again"
 
     def _follow(self, until: Until, timeout: float | None) -> Ending:
+        from bgdeploy.cli.steering import steering
         from bgdeploy.release.watch import follow
         from bgdeploy.views.release import showing
 
@@ -154,11 +155,13 @@ class Following:
         console = invocation.err
         with (
             self._goes_on(),
-            showing(console, invocation.signs(console), live=invocation.watched) as show,
+            steering(invocation, self.reader) as steer,
+            showing(console, invocation.signs(console), invocation.watched, lambda: steer.panel) as show,
         ):
 
             def keep_and_show(frame: Frame) -> None:
                 self.frame = frame
+                steer.see(frame)
                 show(frame)
                 for companion in self.companions:
                     companion.see(frame)

@@ -47,6 +47,7 @@ class Frame:
     changes: tuple[Change, ...] = ()  # since the frame before
     checks: ChecksState | None = None
     notice: str = ""  # why the snapshot is old: AWS throttles us, the network is down
+    throttled: int = 0  # calls of the last minute that AWS wanted later, and got again
 
 
 def changes(before: Snapshot | None, after: Snapshot) -> tuple[Change, ...]:
@@ -91,6 +92,12 @@ def _status_change(new: Deployment, after: Snapshot) -> Change:
     elif new.status == "InProgress":
         at = new.started or at
     return Change("deployment", new.id, text, at, good)
+
+
+def throttled_text(calls: int) -> str:
+    """Return in words that AWS throttles us, and that nothing is lost by it."""
+    sent = "1 call was" if calls == 1 else f"{calls} calls were"
+    return f"AWS is throttling us: {sent} sent again in the last minute"
 
 
 _OUTCOMES = {"Succeeded": True, "Failed": False}

@@ -15,6 +15,7 @@ from bgdeploy.release.reach import BY_NAME, get
 from bgdeploy.release.recent import Recent
 from bgdeploy.release.sides import VERSION_TAG, Sides
 from bgdeploy.release.snapshot import Alarm, Deployment, Listener, Reach, Snapshot, Target
+from bgdeploy.release.tail import Tail
 from bgdeploy.release.target import find_target
 
 __all__ = ["ACTIVE", "VERSION_TAG", "Reader", "find_target"]
@@ -36,6 +37,7 @@ class Reader:
         self._recent = Recent(aws.clock)
         self._progress = Progress(aws, f"{target.cluster}:{target.service}", self._recent)
         self.sides = Sides(aws, target, self._recent)
+        self.tail = Tail(aws, target.log_group, self._recent)
         self._gist: tuple[Any, ...] | None = None
 
     def active(self) -> str | None:

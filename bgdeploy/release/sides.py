@@ -67,9 +67,9 @@ class Sides:
     def _watched(self, task_set: TaskSet, seen: Seen) -> TaskSet:
         """Return it with its health, which matters most while it comes up."""
         coming = task_set.side == "green" and task_set.status == "ACTIVE" and seen.installing
-        healthy, why = self.health(
-            task_set.target_group, _COMING_HEALTH_AGE if coming else _RESTING_HEALTH_AGE
-        )
+        healthy, why = self.health(task_set.target_group)
+        if coming or (healthy < task_set.desired and task_set.status != "DRAINING"):
+            healthy, why = self.health(task_set.target_group, _COMING_HEALTH_AGE)
         expected = task_set.status != "DRAINING" and task_set.desired
         return replace(task_set, healthy=healthy, trouble=why if expected else ())
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from bgdeploy.aws import error_code, translated
+from bgdeploy.aws import THROTTLING, error_code, translated
 from bgdeploy.clock import Clock
 from bgdeploy.errors import BgdeployError
 from bgdeploy.release import operations
@@ -164,7 +164,8 @@ class _Watch:
             self._checks = state
         now = self._now(snapshot)
         elapsed = self._clock.monotonic() - self._began
-        self._show(Frame(snapshot, phase(snapshot), now, elapsed, found, self._checks, self._notice))
+        again = self._reader.aws.throttled()
+        self._show(Frame(snapshot, phase(snapshot), now, elapsed, found, self._checks, self._notice, again))
 
     def _now(self, snapshot: Snapshot) -> Any:
         """AWS's time, carried on since the snapshot was taken: nothing but its display depends on it."""
@@ -228,24 +229,13 @@ class _Watch:
         return None
 
 
-_THROTTLING = {
-    "ThrottlingException",
-    "Throttling",
-    "ThrottledException",
-    "TooManyRequestsException",
-    "RequestLimitExceeded",
-    "RequestThrottled",
-    "RequestThrottledException",
-}
-
-
 def passing(error: Exception) -> str | None:
     """Return a notice for an error of AWS's that will pass by itself, None for any other."""
     from botocore import exceptions as b
 
     if isinstance(error, b.ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        if error_code(error) in _THROTTLING:
+        if error_code(error) in THROTTLING:
             return "AWS is throttling us"
         return f"AWS has trouble of its own ({error_code(error) or status})" if status >= 500 else None
     if isinstance(error, (b.NoCredentialsError, b.CredentialRetrievalError, BgdeployError)):

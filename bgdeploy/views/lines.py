@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from bgdeploy.release.changes import tasks_text
+from bgdeploy.release.changes import tasks_text, throttled_text
 from bgdeploy.release.phase import length, wait
 from bgdeploy.views.theme import UNICODE, Glyphs, plain
 
@@ -22,6 +22,7 @@ class Lines:
         self._signs = signs
         self._spoke_at = 0.0
         self._notice = ""
+        self._throttled = False
 
     def feed(self, frame: Frame) -> list[str]:
         """Return the lines that a frame adds, none when nothing is new."""
@@ -36,6 +37,9 @@ class Lines:
         if frame.notice and frame.notice != self._notice:
             yield f"{frame.now:%H:%M:%SZ} {self._signs.warn} {frame.notice}"
         self._notice = frame.notice
+        if frame.throttled and not self._throttled:
+            yield f"{frame.now:%H:%M:%SZ} {self._signs.warn} {throttled_text(frame.throttled)}"
+        self._throttled = bool(frame.throttled)
         if not frame.changes and frame.elapsed - self._spoke_at >= HEARTBEAT:
             yield f"{frame.now:%H:%M:%SZ} {self._signs.dot} {_still(frame)}"
 

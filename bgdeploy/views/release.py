@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -13,7 +12,7 @@ from rich.live import Live
 from rich.text import Text
 
 from bgdeploy.errors import Exit
-from bgdeploy.release.changes import alarm_text, check_text, checks_text, tasks_text
+from bgdeploy.release.changes import alarm_text, check_text, checks_text, tasks_text, throttled_text
 from bgdeploy.release.phase import (
     HELD,
     Phase,
@@ -27,7 +26,8 @@ from bgdeploy.release.phase import (
 )
 from bgdeploy.views.chart import chart
 from bgdeploy.views.lines import Lines
-from bgdeploy.views.theme import UNICODE, Glyphs, fit, folded, plain
+from bgdeploy.views.panel import Panel, footer, pane
+from bgdeploy.views.theme import UNICODE, Glyphs, fit, folded, labelled, plain
 
 if TYPE_CHECKING:
     from bgdeploy.release.changes import Frame
@@ -41,8 +41,10 @@ _FEW_CHECKS = 4  # that are shown even where events have to make room for them
 
 
 @contextmanager
-def showing(console: Console, signs: Glyphs, *, live: bool) -> Iterator[Callable[[Frame], None]]:
-    """Yield what shows frames on `console`: a board that is redrawn, or one line for each change."""
+def showing(
+    console: Console, signs: Glyphs, live: bool, panel: Callable[[], Panel | None] = lambda: None
+) -> Iterator[Callable[[Frame], None]]:
+    """Yield what shows frames on `console`: a board that is redrawn, with its panel, or one line for each change."""
     if not live:
         lines = Lines(signs)
 
@@ -53,15 +55,27 @@ def showing(console: Console, signs: Glyphs, *, live: bool) -> Iterator[Callable
         yield print_lines
         return
     with Live(console=console, auto_refresh=False, transient=False) as board_of:
-        yield lambda frame: board_of.update(board(frame, signs, console.width, console.height), refresh=True)
+        yield lambda frame: board_of.update(
+            board(frame, signs, console.width, console.height, panel()), refresh=True
+        )
 
 
-def board(frame: Frame, signs: Glyphs = UNICODE, width: int = WIDTH, height: int = HEIGHT) -> RenderableType:
+def board(
+    frame: Frame,
+    signs: Glyphs = UNICODE,
+    width: int = WIDTH,
+    height: int = HEIGHT,
+    panel: Panel | None = None,
+) -> RenderableType:
     """Return the whole picture: where a deployment is, who gets the traffic, what was checked, what it waits for."""
     width, height = min(width, WIDTH), min(height, HEIGHT)
     head = [_title(frame, signs, width), _phase(frame), *_traffic(frame, signs, width), *_tasks(frame)]
     tail = [*_rollback(frame, signs), *_alarms(frame, signs), *_wait(frame), *_notice(frame, signs)]
-    lines = [*head, *_events(frame, signs, height - len(head) - len(tail)), *tail][:height]
+    foot = list(footer(panel))
+    room = height - len(head) - len(tail) - len(foot)
+    events = list(_events(frame, signs, room - (panel.room if panel else 0)))
+    above = [*head, *events, *pane(panel, room - len(events)), *tail]
+    lines = [*above[: height - len(foot)], *foot]
     return Group(*(fit(_clean(line, signs), width, signs) for line in lines))
 
 
@@ -272,6 +286,8 @@ def _wait(frame: Frame) -> Iterator[Text]:
 
 
 def _notice(frame: Frame, signs: Glyphs) -> Iterator[Text]:
+    if frame.throttled and not frame.notice:
+        yield Text(f" {signs.warn} {throttled_text(frame.throttled)}", "warn")
     if frame.notice:
         yield Text(
             f" {signs.warn} {frame.notice}; what you see is from {frame.snapshot.at:%H:%M:%SZ}", "warn"
@@ -304,7 +320,7 @@ def card(ending: Ending, signs: Glyphs = UNICODE, width: int = WIDTH) -> Rendera
     rows.append(("exit", str(int(ending.exit))))
     rows += [("next", step) for step in ending.next]
     headline = folded(f"{mark} ", plain(ending.headline, signs), min(width, WIDTH))
-    return Group(*(Text(line, style) for line in headline), *_labelled(rows, signs, min(width, WIDTH)))
+    return Group(*(Text(line, style) for line in headline), *labelled(rows, signs, min(width, WIDTH)))
 
 
 def _verdict(ending: Ending, signs: Glyphs) -> tuple[str, str]:
@@ -312,27 +328,3 @@ def _verdict(ending: Ending, signs: Glyphs) -> tuple[str, str]:
         return signs.good, "good"
     left = ending.exit in {Exit.GAVE_UP_WAITING, Exit.INTERRUPTED}
     return (signs.warn, "warn") if left else (signs.bad, "bad")
-
-
-def _labelled(rows: Sequence[tuple[str, str]], signs: Glyphs, width: int) -> Iterator[Text]:
-    """Yield rows under their labels; a label that repeats the one above is left out, but for the listeners'."""
-    before = ""
-    for label, text in rows:
-        shown = "" if label == before and label not in {"live", "test"} else label
-        before, said = label, text if label == "plot" else plain(text, signs)
-        head = f"  {shown:<9}"
-        whole = label == "plot" or (label == "next" and _holds_command(text))
-        lines = [head + said] if whole else folded(head, _COMMAND.sub(_joined, said), width)
-        yield from (Text(line.replace(_JOINT, " ")) for line in lines)
-
-
-_COMMAND, _JOINT = re.compile(r"`[^`]*`"), "\0"
-
-
-def _joined(command: re.Match[str]) -> str:
-    """Return a command within a sentence as one word, so that folding leaves it whole."""
-    return command[0].replace(" ", _JOINT)
-
-
-def _holds_command(step: str) -> bool:
-    return ("bgdeploy " in step and "`" not in step) or step.startswith("aws ")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from rich.console import Console
@@ -97,3 +99,27 @@ def fit(line: Text, width: int, signs: Glyphs) -> Text:
         line.truncate(width - len(signs.rest))
         line.append(signs.rest)
     return line
+
+
+def labelled(rows: Sequence[tuple[str, str]], signs: Glyphs, width: int) -> Iterator[Text]:
+    """Yield rows under their labels; a label that repeats the one above is left out, but for the listeners'."""
+    before = ""
+    for label, text in rows:
+        shown = "" if label == before and label not in {"live", "test"} else label
+        before, said = label, text if label == "plot" else plain(text, signs)
+        head = f"  {shown:<9}"
+        whole = label == "plot" or (label == "next" and _holds_command(text))
+        lines = [head + said] if whole else folded(head, _COMMAND.sub(_joined, said), width)
+        yield from (Text(line.replace(_JOINT, " ")) for line in lines)
+
+
+_COMMAND, _JOINT = re.compile(r"`[^`]*`"), "\0"
+
+
+def _joined(command: re.Match[str]) -> str:
+    """Return a command within a sentence as one word, so that folding leaves it whole."""
+    return command[0].replace(" ", _JOINT)
+
+
+def _holds_command(step: str) -> bool:
+    return ("bgdeploy " in step and "`" not in step) or step.startswith("aws ")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -50,6 +51,12 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
 def test_a_command_comes_through_a_bad_day(shop: Shop, command: tuple[str, ...]) -> None:
     done = shop.run(*command)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_release_that_is_throttled_goes_on_and_says_so(shop: Shop) -> None:
+    done = shop.run("release", "v3", "--if-active", "replace")
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"AWS is throttling us: \d+ calls? w\w+ sent again in the last minute", done.stderr)
 
 
 def test_a_second_provision_changes_nothing_on_a_bad_day_either(shop: Shop) -> None:

@@ -14,6 +14,7 @@ from bgdeploy.release.changes import Frame, changes, check_changes
 from bgdeploy.release.checks import CheckResult, ChecksState
 from bgdeploy.release.ending import Ending, Page, detached, ending
 from bgdeploy.release.evidence import Evidence, Series, Stop
+from bgdeploy.release.keys import offers
 from bgdeploy.release.phase import phase
 from bgdeploy.release.snapshot import Alarm, Snapshot
 from bgdeploy.release.standing import (
@@ -23,7 +24,9 @@ from bgdeploy.release.standing import (
     TargetStatus,
     TaskSetStatus,
 )
+from bgdeploy.release.tail import Said
 from bgdeploy.views.lines import Lines
+from bgdeploy.views.panel import Panel
 from bgdeploy.views.release import board, card
 from bgdeploy.views.status import status
 from bgdeploy.views.theme import ASCII, UNICODE, Glyphs
@@ -215,11 +218,18 @@ _alarms = st.lists(st.builds(Alarm, _texts, st.sampled_from(["OK", "ALARM", "MIS
     results=_checks,
     alarms=_alarms,
     notice=_texts,
+    log=st.none() | st.lists(st.tuples(st.just(d.T0), _texts), max_size=30).map(tuple),
     width=st.integers(40, 200),
     height=st.integers(5, 60),
 )
 def test_the_board_always_fits_the_terminal_and_24_lines_of_80_columns(
-    name: str, results: list[CheckResult], alarms: list[Alarm], notice: str, width: int, height: int
+    name: str,
+    results: list[CheckResult],
+    alarms: list[Alarm],
+    notice: str,
+    log: tuple[Said, ...] | None,
+    width: int,
+    height: int,
 ) -> None:
     state = ChecksState(stage="running", owner="me", results=tuple(results))
     frame = replace(
@@ -228,9 +238,28 @@ def test_the_board_always_fits_the_terminal_and_24_lines_of_80_columns(
         checks=state,
         notice=notice,
     )
-    lines = paper.rendered(board(frame, ASCII, width, height), "ascii").splitlines()
+    panel = Panel(offers(frame.snapshot), log=log, of="green v2")
+    lines = paper.rendered(board(frame, ASCII, width, height, panel), "ascii").splitlines()
     assert len(lines) <= min(height, 24)
     assert max(map(len, lines)) <= min(width, 80)
+
+
+_LOG = tuple((d.moment(30 + n), f"listening, request {n}") for n in range(20))
+PANELS = {
+    "keys": (FRAMES["ready"], Panel(offers(_ready()))),
+    "keys-asked": (FRAMES["shifted"], Panel(offers(d.linear(761)), "press a again within 5 s to stop it")),
+    "logs-pane": (FRAMES["checking"], Panel(offers(d.linear(130)), log=_LOG, of="green v2")),
+    "logs-pane-empty": (FRAMES["installing"], Panel(offers(d.linear(40)), log=(), of="green v2")),
+    "throttled": (replace(FRAMES["shifting"], notice="", throttled=12), Panel(offers(d.linear(330)))),
+}
+
+
+@pytest.mark.parametrize(("signs", "encoding"), ALPHABETS)
+@pytest.mark.parametrize("name", PANELS)
+def test_the_board_with_keys_looks_like_this(name: str, signs: Glyphs, encoding: str) -> None:
+    frame, panel = PANELS[name]
+    text = paper.rendered(board(frame, signs, panel=panel), encoding)
+    paper.check(f"board-{name}-{'ascii' if signs is ASCII else 'unicode'}", text)
 
 
 def test_where_there_is_little_room_what_is_over_makes_way_for_what_runs_and_what_it_waits_for() -> None:

@@ -1,0 +1,132 @@
+"""What the keys do that somebody presses while a release is shown: promote, stop, look at the log, leave."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from bgdeploy.cli.invocation import Invocation
+from bgdeploy.errors import BgdeployError
+
+if TYPE_CHECKING:
+    from bgdeploy.cli.keyboard import Keyboard
+    from bgdeploy.release.changes import Frame
+    from bgdeploy.release.keys import Action
+    from bgdeploy.release.reader import Reader
+    from bgdeploy.release.snapshot import Snapshot
+    from bgdeploy.release.tail import Said
+    from bgdeploy.views.panel import Panel
+
+_PATIENCE = 5.0  # seconds: for the second `a`, and for what was said to be read
+
+
+class Steering:
+    """One person at one keyboard."""
+
+    def __init__(self, invocation: Invocation, reader: Reader, keys: Keyboard | None) -> None:
+        self.panel: Panel | None = None  # None: nobody can press a key
+        self._clock = invocation.clock  # the person's time, and not the sandbox's
+        self._reader = reader
+        self._keys = keys
+        self._logs = False
+        self._said, self._said_at = "", 0.0
+        self._stop_asked_at: float | None = None
+
+    def see(self, frame: Frame) -> None:
+        """Do what the keys pressed since the last frame ask for. Raises KeyboardInterrupt for who wants to leave."""
+        from bgdeploy.release.keys import meaning, offers
+        from bgdeploy.views.panel import Panel
+
+        if self._keys is None:
+            return
+        offered = offers(frame.snapshot, frame.checks.stage if frame.checks else "idle")
+        for key in self._keys.pressed():
+            action = meaning(key, offered)
+            if action:
+                self._do(action, frame)
+        self.panel = Panel(offered, self._saying(), self._log(frame), self._whose(frame.snapshot))
+
+    def _do(self, action: Action, frame: Frame) -> None:
+        from bgdeploy.release.keys import Action
+
+        if action is Action.DETACH:
+            raise KeyboardInterrupt
+        if action is Action.LOGS:
+            self._logs = not self._logs
+        elif action is Action.STOP:
+            self._stop(frame.snapshot)
+        else:
+            self._try(lambda: self._promote(action, frame))
+
+    def _stop(self, snapshot: Snapshot) -> None:
+        """Stop and roll back at the second press; the first may have been a slip."""
+        from bgdeploy.release import stopping
+
+        asked, self._stop_asked_at = self._stop_asked_at, self._clock.monotonic()
+        if asked is None or self._clock.monotonic() - asked > _PATIENCE:
+            self._say(
+                f"press a again within {_PATIENCE:.0f} s to stop {snapshot.deployment.id} and roll it back"
+            )
+            return
+        self._stop_asked_at = None
+        by = stopping.by_me("the board's key a")
+        bucket, ident = self._reader.target.bucket, snapshot.deployment.id
+        self._try(lambda: f"it is being stopped: {stopping.stop(self._reader.aws, bucket, ident, by)}")
+
+    def _promote(self, action: Action, frame: Frame) -> str:
+        from bgdeploy.release import hook, operations
+        from bgdeploy.release.keys import Action
+
+        aws, ident = self._reader.aws, frame.snapshot.deployment.id
+        if action is Action.ACCEPT:
+            return hook.accept(aws, self._reader.target.bucket, ident) or "nobody asks any more"
+        return operations.promote(aws, ident, frame.phase)
+
+    def _try(self, act: Callable[[], str]) -> None:
+        """Do something and say what came of it: nothing that a key brings about ends the watching."""
+        from bgdeploy.aws import translated
+
+        try:
+            self._say(act())
+        except Exception as error:
+            told = error if isinstance(error, BgdeployError) else translated(error)
+            if told is None:
+                raise
+            self._say(told.message)
+
+    def _say(self, text: str) -> None:
+        self._said, self._said_at = text, self._clock.monotonic()
+
+    def _saying(self) -> str:
+        return self._said if self._clock.monotonic() - self._said_at <= _PATIENCE else ""
+
+    def _whose(self, snapshot: Snapshot) -> str:
+        from bgdeploy.release.phase import new_version
+
+        return f"green {new_version(snapshot)}"
+
+    def _log(self, frame: Frame) -> tuple[Said, ...] | None:
+        """Return the newest lines of green's log while they are asked for; what cannot be read is said."""
+        from bgdeploy.aws import translated
+        from bgdeploy.release.phase import new_version
+
+        version = new_version(frame.snapshot)
+        if not self._logs or not version:
+            return () if self._logs else None
+        try:
+            return self._reader.tail.read(version, frame.now)
+        except Exception as error:
+            told = translated(error)
+            if told is None:
+                raise
+            return ((frame.now, told.message),)
+
+
+@contextmanager
+def steering(invocation: Invocation, reader: Reader) -> Iterator[Steering]:
+    """Yield who listens to the keys, where somebody sits at a real terminal that shows a board."""
+    from bgdeploy.cli.keyboard import keyboard
+
+    with keyboard(invocation.watched) as keys:
+        yield Steering(invocation, reader, keys)

@@ -1,0 +1,92 @@
+"""Which keys the board offers where a deployment is, and what they mean there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import cast
+
+import pytest
+
+from bgdeploy.aws import Aws
+from bgdeploy.names import PLACEHOLDER
+from bgdeploy.release.changes import throttled_text
+from bgdeploy.release.checks import Stage
+from bgdeploy.release.keys import Action, meaning, offers
+from bgdeploy.release.recent import Recent
+from bgdeploy.release.snapshot import Snapshot
+from bgdeploy.release.tail import Tail
+from tests import deployments as d
+from tests.account import Account
+from tests.clocks import HandClock
+
+
+def _ready() -> Snapshot:
+    held = d.linear(139.4)
+    return replace(held, deployment=replace(held.deployment, status="Ready", approval=timedelta(minutes=30)))
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "stage", "does"),
+    [
+        (d.linear(1), "idle", None),
+        (d.linear(60), "idle", None),
+        (d.linear(130), "running", None),
+        (d.linear(130), "asking", Action.ACCEPT),
+        (_ready(), "passed", Action.PROMOTE),
+        (d.linear(300), "passed", None),
+        (d.linear(761), "passed", Action.PROMOTE),
+        (d.linear(985), "passed", None),
+        (d.alarm_run()[-1], "idle", None),
+    ],
+)
+def test_p_ends_the_wait_that_it_is_in(snapshot: Snapshot, stage: Stage, does: Action | None) -> None:
+    assert meaning("p", offers(snapshot, stage)) is does
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "stoppable"),
+    [(d.linear(at), at < 979) for at in (1, 60, 112, 130, 300, 761, 985)]
+    + [(d.alarm_run()[3], False), (d.alarm_run()[-1], False)],
+)
+def test_a_stops_whatever_is_not_over_or_on_its_way_back(snapshot: Snapshot, stoppable: bool) -> None:
+    assert (meaning("a", offers(snapshot)) is Action.STOP) is stoppable
+
+
+def test_a_placeholder_is_removed_without_anybodys_key() -> None:
+    shifted = d.linear(761)
+    first = replace(
+        shifted,
+        task_sets=tuple(
+            replace(one, version=PLACEHOLDER) if one.side == "blue" else one for one in shifted.task_sets
+        ),
+    )
+    assert meaning("p", offers(first)) is None
+
+
+@pytest.mark.parametrize("snapshot", [d.linear(1), d.linear(985), d.alarm_run()[3]])
+def test_the_log_can_be_looked_at_and_the_board_left_everywhere(snapshot: Snapshot) -> None:
+    assert [meaning(key, offers(snapshot)) for key in "lLdx"] == [
+        Action.LOGS,
+        Action.LOGS,
+        Action.DETACH,
+        None,
+    ]
+
+
+def test_throttling_is_told_with_how_much_was_sent_again() -> None:
+    assert throttled_text(1) == "AWS is throttling us: 1 call was sent again in the last minute"
+    assert throttled_text(12) == "AWS is throttling us: 12 calls were sent again in the last minute"
+
+
+def test_the_tail_has_each_line_once_by_time_and_only_the_newest() -> None:
+    clock = HandClock(d.T0)
+    account = Account(clock, d.linear)
+    tail = Tail(cast(Aws, account), "/ecs/shop-dev", Recent(clock))
+    account.log = [("2", d.moment(2), "two"), ("1", d.moment(1), "one")]
+    assert tail.read("v2", d.moment(3)) == ((d.moment(1), "one"), (d.moment(2), "two"))
+    account.log += [(f"n{number}", d.moment(10 + number), str(number)) for number in range(60)]
+    assert len(tail.read("v2", d.moment(80))) == 2, "an answer is good for some seconds"
+    clock.sleep(5)
+    read = tail.read("v2", d.moment(80))
+    assert [text for _, text in read] == [str(number) for number in range(10, 60)]
