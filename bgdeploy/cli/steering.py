@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bgdeploy.release.keys import Action
     from bgdeploy.release.reader import Reader
     from bgdeploy.release.snapshot import Snapshot
-    from bgdeploy.release.tail import Said
+    from bgdeploy.release.told import Said
     from bgdeploy.views.panel import Panel
 
 _PATIENCE = 5.0  # seconds: for the second `a`, and for what was said to be read

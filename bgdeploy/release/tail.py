@@ -6,13 +6,12 @@ from datetime import datetime, timedelta, timezone
 
 from bgdeploy.aws import Aws
 from bgdeploy.release.recent import Recent
+from bgdeploy.release.told import Said
 
 _AGE = 4.0  # seconds after which new lines are looked for
 _SINCE = timedelta(minutes=2)  # before the first look
 _LATE = 10_000  # milliseconds by which a line may come later than younger ones
 _KEPT = 50  # lines
-
-Said = tuple[datetime, str]
 
 
 class Tail:

@@ -13,6 +13,9 @@ IN_FLIGHT, WENT_LIVE = "in flight", "went live"
 ROLLING_BACK, ROLLED_BACK, ROLLBACK_FAILED = "rolling back", "rolled back", "rollback failed"
 
 
+Said = tuple[datetime, str]  # a line of the log, and when it was written
+
+
 @dataclass(frozen=True)
 class Release:
     """One release, and what became of it."""

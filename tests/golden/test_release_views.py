@@ -24,7 +24,7 @@ from bgdeploy.release.standing import (
     TargetStatus,
     TaskSetStatus,
 )
-from bgdeploy.release.tail import Said
+from bgdeploy.release.told import Said
 from bgdeploy.views.lines import Lines
 from bgdeploy.views.panel import Panel
 from bgdeploy.views.release import board, card
