@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from bgdeploy.aws import STACK_TAG, Attrs, Aws, NotYetError, error_code, says, translated, wait_until
 from bgdeploy.errors import BgdeployError
-from bgdeploy.provision.decide import Adopted, change_of, removal_of
+from bgdeploy.provision.decide import Adopted, change_of, removal_of, stranger_of
 from bgdeploy.provision.plan import Action, Change, Outcome, Plan, Progress, State
 from bgdeploy.provision.resource import TAGS, Foreseen, Known, Look, Remains, Resource, UnusableError
 from bgdeploy.provision.walk import Walk, walk
@@ -84,9 +84,10 @@ def examine(
         actual = found.actual[resource]
         culprit = next((needed for needed in resource.depends_on if needed in stuck), None)
         if culprit:
-            change = Change(
+            blocked = Change(
                 resource.address, resource.name, Action.BLOCKED, reason=f"needs {culprit.address}"
             )
+            change = stranger_of(resource, actual, aws, adopted) or blocked
         else:
             change = change_of(resource, actual, known, adopted)
         if change.action in {Action.REFUSED, Action.BLOCKED}:

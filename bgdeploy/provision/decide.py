@@ -20,19 +20,28 @@ def change_of(resource: Resource, actual: Attrs | None, known: Known, adopted: A
         return Change(resource.address, resource.name, Action.CREATE)
     if resource.external:
         return Change(resource.address, resource.name, Action.USED, reason=resource.told(actual))
-    action = Action.UPDATE
-    if not resource.part_of_another and not known.aws.owns(actual.get(TAGS, {})):
-        taken_over = resource.adoptable and resource.address in adopted
-        if not taken_over or STACK_TAG in actual.get(TAGS, {}):
-            reason = _foreign(resource, actual, known.aws)
-            return Change(resource.address, resource.name, Action.REFUSED, reason=reason, foreign=True)
-        action = Action.ADOPT
+    if refused := stranger_of(resource, actual, known.aws, adopted):
+        return refused
+    owned = resource.part_of_another or known.aws.owns(actual.get(TAGS, {}))
+    action = Action.UPDATE if owned else Action.ADOPT
     found = tuple(differences(_wanted(resource, known), actual, resource.create_only))
     fixed = [difference for difference in found if difference.field in resource.immutable]
     if fixed:
         return Change(resource.address, resource.name, Action.REFUSED, found, _immutable(resource, fixed))
     later = resource.awaits_release(known, actual)
     return Change(resource.address, resource.name, action if found else Action.NOOP, found, later=later)
+
+
+def stranger_of(
+    resource: Resource, actual: Attrs | None, aws: Aws, adopted: Adopted = ()
+) -> Change | None:
+    """Return the refusal of what is in a resource's place and not ours, None when there is no such thing."""
+    if actual is None or resource.external or resource.part_of_another or aws.owns(actual.get(TAGS, {})):
+        return None
+    if resource.adoptable and resource.address in adopted and STACK_TAG not in actual.get(TAGS, {}):
+        return None
+    reason = _foreign(resource, actual, aws)
+    return Change(resource.address, resource.name, Action.REFUSED, reason=reason, foreign=True)
 
 
 def removal_of(

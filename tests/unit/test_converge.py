@@ -92,6 +92,14 @@ def test_what_needs_something_refused_is_blocked_and_says_by_what(made: Stack) -
     assert [change.reason for change in plan.changes[1:3]] == ["needs thing/first", "needs thing/second"]
 
 
+def test_a_stranger_is_told_even_behind_something_refused(made: Stack) -> None:
+    made.cupboard.held["first"]["Size"] = 7
+    made.cupboard.held["second"][TAGS].clear()
+    change = made.plan().changes[1]
+    assert (change.action, change.foreign) == (Action.REFUSED, True)
+    assert "it is not ours and is left alone" in change.reason
+
+
 def test_a_plan_ends_with_what_is_forgotten(made: Stack) -> None:
     made.resources.remove(made.beside)
     assert made.actions(made.plan()) == {
