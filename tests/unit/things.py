@@ -7,7 +7,11 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from bgdeploy.aws import STACK_TAG, Attrs, Aws
+from bgdeploy.provision import converge
+from bgdeploy.provision.plan import Outcome, Plan, Progress
 from bgdeploy.provision.resource import TAGS, Known, Look, Remains, Resource
 from tests.clocks import HandClock
 
@@ -95,3 +99,41 @@ class Label(Thing):
 
     kind = "label"
     part_of_another = True
+
+
+class Stack:
+    """Three things in a cupboard, each needing the one before, and one beside them."""
+
+    def __init__(self) -> None:
+        self.cupboard = Cupboard()
+        self.first = self.thing("first", Size=1, Colour="red")
+        self.second = self.thing("second", after=self.first)
+        self.third = self.thing("third", after=self.second)
+        self.beside = self.thing("beside")
+        self.resources: list[Resource] = [self.first, self.second, self.third, self.beside]
+        self.aws = aws()
+        self.news: list[Progress] = []
+
+    def thing(self, name: str, after: Thing | None = None, **wanted: Any) -> Thing:
+        needed = (after,) if after else ()
+        return Thing(
+            name=name, label=name, cupboard=self.cupboard, wanted=tuple(wanted.items()), after=needed
+        )
+
+    def plan(self, *adopted: str) -> Plan:
+        return converge.examine(self.aws, self.resources, adopted=adopted)
+
+    def provision(self, *adopted: str) -> Outcome:
+        self.cupboard.deeds.clear()
+        return converge.provision(self.aws, self.resources, self.news.append, adopted=adopted)
+
+    def teardown(self) -> Outcome:
+        self.cupboard.deeds.clear()
+        return converge.teardown(self.aws, self.resources, self.news.append)
+
+    def actions(self, plan: Plan) -> dict[str, str]:
+        return {change.name: change.action.value for change in plan.changes}
+
+
+def refusal(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "there is one"}}, "CreateThing")
