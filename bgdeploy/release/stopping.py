@@ -49,7 +49,7 @@ def stopped_by(aws: Aws, bucket: str, deployment_id: str) -> Stop | None:
         body = aws.client("s3").get_object(Bucket=bucket, Key=_key(deployment_id))["Body"].read()
         told = json.loads(body)
         return Stop(told["by"], told["how"], told.get("why", ""), bool(told.get("early")))
-    except (BotoCoreError, ClientError, ValueError, KeyError):
+    except (BotoCoreError, ClientError, ValueError, KeyError, TypeError):
         return None
 
 

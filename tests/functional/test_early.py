@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import urllib3
 
 from bgdeploy.cli import run
 from bgdeploy.cli.invocation import Invocation
@@ -23,8 +24,9 @@ load_balancer:
   health_check: {{interval: 5s, timeout: 2s, path: {path}}}
 container: {{command: {command}}}
 service: {{health_check_grace: 10s}}
-deployment: {{keep_blue: 1m, early_fail: {{stopped_tasks: 2, no_progress: {no_progress}}}}}
+deployment: {{keep_blue: 20m, early_fail: {{stopped_tasks: 2, no_progress: {no_progress}}}}}
 hook: {{lease: 14m}}
+alarms: [{{name: not-found, log_filter: '"GET /nobody"', threshold: 2}}]
 """
 
 
@@ -108,11 +110,26 @@ def test_a_release_in_which_nothing_moves_is_given_up(shop: Shop, capsys: pytest
     assert "(early_fail.no_progress: 1m)" in ended["why"][0]
 
 
+def test_an_alarm_that_ended_a_release_shows_what_it_measured(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop.configure()
+    shop.run("release", "release", "v5")
+    _, now = shop.told(capsys, "status")
+    for _ in range(3):
+        urllib3.request("GET", f"{now['production']['url']}/nobody", retries=False, timeout=5)
+    status, ended = shop.told(capsys, "watch")
+    assert (status, ended["kind"]) == (4, "alarm")
+    (series,) = ended["series"]
+    assert (series["alarm"], series["operator"], series["limit"]) == ("early-dev-not-found", ">=", 2.0)
+    assert max(value for _, value in series["points"]) == 3.0
+
+
 def test_who_stopped_a_release_is_told_to_whoever_watches(
     shop: Shop, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shop.configure()
-    shop.run("release", "release", "v5", "--detach")
+    shop.run("release", "release", "v6", "--detach")
     shop.run("release", "stop")
     status, ended = shop.told(capsys, "watch")
     assert (status, ended["kind"]) == (4, "stopped")

@@ -220,6 +220,7 @@ def test_when_nobody_attends_the_hook_fails_closed_at_its_lease(project: Project
     reader = Reader(project.aws, started.target)
     ended = watch.follow(reader, started.deployment_id, clock=project.clock, timeout=1200)
     assert (ended.kind, ended.exit) == (Kind.HOOK_FAILED, Exit.ROLLED_BACK), ended
+    assert any(line.startswith("hook: ") and "failing closed" in line for line in ended.why), ended.why
     logs = project.aws.client("logs").filter_log_events(logGroupName=project.settings.names.hook_log_group)
     said = [event["message"] for event in logs["events"] if started.deployment_id in event["message"]]
     assert any("nobody claimed the checks for 300 s: failing closed" in line for line in said), said
