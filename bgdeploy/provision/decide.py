@@ -32,9 +32,7 @@ def change_of(resource: Resource, actual: Attrs | None, known: Known, adopted: A
     return Change(resource.address, resource.name, action if found else Action.NOOP, found, later=later)
 
 
-def stranger_of(
-    resource: Resource, actual: Attrs | None, aws: Aws, adopted: Adopted = ()
-) -> Change | None:
+def stranger_of(resource: Resource, actual: Attrs | None, aws: Aws, adopted: Adopted = ()) -> Change | None:
     """Return the refusal of what is in a resource's place and not ours, None when there is no such thing."""
     if actual is None or resource.external or resource.part_of_another or aws.owns(actual.get(TAGS, {})):
         return None
