@@ -280,6 +280,9 @@ class Config(Base, frozen=True):
     deployment: Deployment = field(default_factory=Deployment)
     hook: Hook = field(default_factory=Hook)
     checks: tuple[Check, ...] = ()
+    checks_from: Literal["caller", "hook"] = (
+        "caller"  # who runs those before the shift: bgdeploy, or its hook
+    )
     alarms: tuple[Alarm, ...] = ()
     logs: Logs = field(default_factory=Logs)
 

@@ -42,6 +42,7 @@ _RETENTION = (
 )
 _LONGEST_WAIT = Duration(2 * 86400)  # before blue is removed: 2880 minutes (aws-facts 2.2)
 _LONGEST_LEASE = Duration(14 * 60)  # a Lambda function lives 15 minutes at most, and needs some to answer
+_LONGEST_ASKING = Duration(10 * 60)  # of a check that the hook asks, within its 15 minutes
 _LONGEST_APPROVAL = Duration(5 * 86400)  # 120 hours between install and shift (aws-facts 2.2)
 
 
@@ -53,7 +54,28 @@ def broken_rules(config: Config, env: str) -> Iterator[Broken]:
     yield from broken_task_rules(config)
     yield from _deployment(config)
     yield from broken_check_rules(config.checks)
+    yield from _checks_from_hook(config)
     yield from broken_alarm_rules(config, Names(f"{config.app}-{env}"))
+
+
+def _checks_from_hook(config: Config) -> Iterator[Broken]:
+    """What the hook can ask, and where it must stand to ask it: a function in a VPC never has a public address."""
+    if config.checks_from != "hook":
+        return
+    for index, check in enumerate(config.checks):
+        if check.moment == "before" and check.kind != "get":
+            told = f"a {check.kind} check before the shift needs checks_from: caller: the hook asks get alone"
+            yield ("checks", index, check.kind), told
+        if check.within is not None and check.within > _LONGEST_ASKING:
+            yield ("checks", index, "within"), f"must be at most {_LONGEST_ASKING} with checks_from: hook"
+    made = config.network.made
+    if made and made.private == "none":
+        yield (
+            ("checks_from",),
+            "the hook needs a way to AWS that is not the public subnets': network.create.private: nat or endpoints",
+        )
+    if not config.load_balancer.use and "vpc" not in config.load_balancer.test.allow:
+        yield ("checks_from",), "the hook asks from inside: load_balancer.test.allow must have vpc"
 
 
 def _names(config: Config, env: str) -> Iterator[Broken]:

@@ -4,10 +4,15 @@ It tells bgdeploy that the deployment waits (`hooks/<deployment>.json` in the st
 beside it (`hooks/<deployment>.claim.json`). Whoever holds the claim runs the checks and owns the answer; it renews
 its claim while it works. Without a claim, or when nobody has renewed it for LEASE_SECONDS, the answer is Failed:
 production stays where it is. Waits are measured by the time that Lambda says is left.
+
+With CHECKS_FROM=hook it runs the checks itself, where the release's record (`releases/<key>.json`) wants that, writes
+what they find (`hooks/<deployment>.results.json`), and answers: nobody has to follow the release.
 """
 
+import importlib
 import json
 import os
+import re
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -18,12 +23,17 @@ from botocore.exceptions import ClientError
 POLL_SECONDS = 0.5
 ENOUGH_TO_ANSWER = 60_000  # milliseconds of this invocation that are kept for the answer
 OURS = "bgdeploy release "  # how bgdeploy's deployments are described
+KEY = re.compile(r"^bgdeploy release \S+ \[([0-9a-z]+)\]")
 
 
 def handler(event: dict[str, str], context: Any) -> None:
     """Answer for the deployment that `event` names, or leave the answer to who claims it."""
     codedeploy, s3 = boto3.client("codedeploy"), boto3.client("s3")
-    Hook(event, context, codedeploy, s3, os.environ).run()
+    Hook(event, context, codedeploy, s3, os.environ, questions=_questions()).run()
+
+
+def _questions() -> Any:
+    return importlib.import_module("checks").Questions  # beside this file, which is in no package there
 
 
 class Hook:
@@ -37,6 +47,7 @@ class Hook:
         s3: Any,
         environ: Mapping[str, str],
         sleep: Callable[[float], None] = time.sleep,
+        questions: Any = None,  # checks.Questions
     ) -> None:
         self.deployment = event["DeploymentId"]
         self.execution = event["LifecycleEventHookExecutionId"]
@@ -45,6 +56,7 @@ class Hook:
         self.s3 = s3
         self.environ = environ
         self.sleep = sleep
+        self.questions = questions
 
     def run(self) -> None:
         """Answer, or end quietly because somebody else does. Whatever goes wrong is answered with Failed."""
@@ -64,9 +76,40 @@ class Hook:
             return "Succeeded", "a rollback returns to what was live: there is nothing to check"
         if not found.get("description", "").startswith(OURS):
             return "Failed", "not started by bgdeploy, so nobody would check it: use `bgdeploy release`"
+        record = self.record(found["description"])
+        if record.get("door"):
+            return self.check(record)
         lease = int(self.environ["LEASE_SECONDS"])
         self.announce(lease)
         return self.wait(lease * 1000)
+
+    def record(self, description: str) -> dict[str, Any]:
+        """Return what the release wants checked, {} when that is not ours to do."""
+        key = KEY.match(description)
+        if self.environ.get("CHECKS_FROM") != "hook" or key is None:
+            return {}
+        found = self.s3.get_object(Bucket=self.environ["BUCKET"], Key=f"releases/{key[1]}.json")
+        return dict(json.loads(found["Body"].read()))
+
+    def check(self, record: dict[str, Any]) -> tuple[str, str]:
+        """Run the checks of the release, and return the answer and why."""
+        began = self.remaining()
+        asking = self.questions(record, lambda: (began - self.remaining()) / 1000, self.sleep)
+        stage = asking.ask(self.save, lambda: self.remaining() <= ENOUGH_TO_ANSWER)
+        status = "Succeeded" if stage in ("passed", "observed", "skipped") else "Failed"
+        return status, f"the checks {'were' if stage in ('observed', 'skipped') else 'have'} {stage}"
+
+    def save(self, told: dict[str, Any]) -> None:
+        """Let whoever follows see what the checks have found. An answer does not depend on it."""
+        try:
+            self.s3.put_object(
+                Bucket=self.environ["BUCKET"],
+                Key=f"hooks/{self.deployment}.results.json",
+                Body=json.dumps({**told, "deploymentId": self.deployment}).encode(),
+                ContentType="application/json",
+            )
+        except ClientError as error:
+            print(f"{self.deployment}: what the checks found could not be saved: {error}")
 
     def announce(self, lease: int) -> None:
         ids = {"deploymentId": self.deployment, "executionId": self.execution}

@@ -31,6 +31,12 @@ def open_stack(invocation: Invocation) -> tuple[Settings, Aws, list[Resource]]:
             "the project has no hook_lambda/handler.py, which answers CodeDeploy's hook",
             "`bgdeploy init` writes the one that bgdeploy brings along",
         )
+    asks = settings.config.checks_from == "hook"
+    if asks and not (invocation.project / "hook_lambda" / "checks.py").is_file():
+        raise UsageError(
+            "the project has no hook_lambda/checks.py, with which the hook runs checks (checks_from: hook)",
+            "`bgdeploy init` writes it, and leaves what is there; a handler.py of before must go first",
+        )
     aws = invocation.aws(settings)
     return settings, aws, build(settings, invocation.project, aws.account, aws.region)
 

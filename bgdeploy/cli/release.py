@@ -161,10 +161,13 @@ def _already(opening: _Opening, same: Same, version: str, until: Until | None, d
 def _detached(invocation: Invocation, started: Started, settings: Settings) -> Result:
     ident, record, lease = started.deployment_id, started.record, settings.config.hook.lease
     attach = invocation.spelled(f"bgdeploy watch {ident}")
-    text = (
-        f"deployment {ident} releases {record.version}; it waits {lease} for somebody to run its checks,\n"
-        f"and fails when nobody does, with production as it was:\n  {attach}"
+    waits = (
+        "its hook runs the checks itself;\nto see what becomes of it"
+        if record.door
+        else f"it waits {lease} for somebody to run its checks,\n"
+        "and fails when nobody does, with production as it was"
     )
+    text = f"deployment {ident} releases {record.version}; {waits}:\n  {attach}"
     data = {
         "deployment": ident,
         "version": record.version,

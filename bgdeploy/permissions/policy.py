@@ -14,6 +14,7 @@ from bgdeploy.permissions.call import Call, Calls, Need, Scope, calls
 from bgdeploy.permissions.kinds import KINDS, SUSPEND, Kind
 from bgdeploy.provision.resource import Resource
 from bgdeploy.resources.existing import ExistingLoadBalancer, ExistingVpc
+from bgdeploy.resources.function import Function
 from bgdeploy.resources.identity import Role
 from bgdeploy.resources.network import Subnet
 from bgdeploy.resources.scaling import ScalableTarget
@@ -68,6 +69,8 @@ def _release(resources: Sequence[Resource]) -> Iterator[Calls]:
     yield from _scaling(resources)
     if _lets_callers_in(resources):
         yield commands.OPENING
+    if any(isinstance(each, Function) and each.security_group for each in resources):
+        yield calls("ec2", "DescribeNetworkInterfaces", on.ANYTHING)  # where the hook finds the load balancer
     # An AppSpec names the subnets and security groups in which the new tasks are to stand.
     yield calls("ec2", "DescribeSecurityGroups", on.ANYTHING)
     if any(isinstance(each, Subnet) for each in resources):

@@ -16,7 +16,7 @@ from bgdeploy.aws import Attrs, absent
 from bgdeploy.config import Settings
 from bgdeploy.errors import BgdeployError, Exit
 from bgdeploy.names import PLACEHOLDER
-from bgdeploy.release import appspec, operations, past, preflight, record, revision, traffic
+from bgdeploy.release import appspec, inside, operations, past, preflight, record, revision, traffic
 from bgdeploy.release.checks import ChecksState, Mode, fill
 from bgdeploy.release.claimant import who
 from bgdeploy.release.ending import Ending
@@ -152,6 +152,8 @@ def start(
     if not there:
         config_made(aws, strategy, say)
     told = _record(settings, good, how, aws.clock.now().isoformat(timespec="seconds"))
+    if settings.config.checks_from == "hook":
+        told = replace(told, door=inside.find_door(aws, reader.target))
     record.save(aws, reader.target.bucket, told)
     text = good.text
     if template:

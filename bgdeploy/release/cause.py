@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bgdeploy.names import Names
 from bgdeploy.release.changes import alarm_verdict, found_text, tries_text
+from bgdeploy.release.checks import HOOK
 from bgdeploy.release.evidence import Evidence, Series
 from bgdeploy.release.hints import hints
 from bgdeploy.release.phase import HELD, failed_event, length, new_version
@@ -127,8 +128,12 @@ def _unreachable(snapshot: Snapshot, checks: ChecksState) -> tuple[str, ...]:
     return (
         f"the checks could not reach {door}: {got}",
         *([checks.access] if checks.access else []),
-        "that says nothing about the application: this machine is not let in",
+        f"that says nothing about the application: {_who(checks)} is not let in",
     )
+
+
+def _who(checks: ChecksState) -> str:
+    return "the hook's function" if checks.owner == HOOK else "this machine"
 
 
 def _alarms(snapshot: Snapshot, evidence: Evidence) -> tuple[str, ...]:
@@ -186,13 +191,15 @@ def meant(snapshot: Snapshot, why: tuple[str, ...]) -> tuple[tuple[str, ...], tu
     return tuple(hint.means for hint in found), tuple(hint.do for hint in found)
 
 
-def next_steps(snapshot: Snapshot, kind: Kind) -> tuple[str, ...]:
+def next_steps(snapshot: Snapshot, kind: Kind, checks: ChecksState | None = None) -> tuple[str, ...]:
     version = new_version(snapshot) or "VERSION"
     again = f"bgdeploy release {version}"
     application = "or mend the application, and release it as another version"
     return {
         Kind.CHECKS_UNREACHABLE: (
-            "add this machine's address to load_balancer.test.allow in config/base.yaml",
+            "have the load balancer's security groups let the function in"
+            if checks and checks.owner == HOOK
+            else "add this machine's address to load_balancer.test.allow in config/base.yaml",
             "bgdeploy provision",
             again,
         ),

@@ -13,6 +13,7 @@ from msgspec import structs
 from bgdeploy.checktypes import Check, Kind, RawMetric
 from bgdeploy.release.tally import Verdict
 
+HOOK = "the hook"  # who has run them, when it runs them itself
 Mode = Literal["all", "observe", "none"]
 Stage = Literal[
     "idle",  # the deployment is not at the hook

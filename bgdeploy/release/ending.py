@@ -200,7 +200,9 @@ def _failure(snapshot: Snapshot, checks: ChecksState | None, page: Page | None, 
     stands = snapshot.superseded_by or old_version(snapshot) or "the previous version"
     rolled = "rolled back: " if where is Phase.ROLLED_BACK else ""
     headline = f"{rolled}{failed}; production is on {stands}"
-    return _ending(snapshot, kind, Exit.ROLLED_BACK, headline, why, (*do, *next_steps(snapshot, kind)))
+    return _ending(
+        snapshot, kind, Exit.ROLLED_BACK, headline, why, (*do, *next_steps(snapshot, kind, checks))
+    )
 
 
 def _needs_a_person(snapshot: Snapshot, kind: Kind, headline: str, why: tuple[str, ...]) -> Ending:

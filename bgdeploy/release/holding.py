@@ -5,14 +5,15 @@ from __future__ import annotations
 import socket
 import threading
 from dataclasses import dataclass, replace
+from functools import partial
 from urllib.parse import urlsplit
 
 from msgspec import structs
 
-from bgdeploy.release import hook
+from bgdeploy.release import hook, inside
 from bgdeploy.release.asking import Asking, Placed
 from bgdeploy.release.cause import check_failure
-from bgdeploy.release.checks import Stage, outcome
+from bgdeploy.release.checks import ChecksState, Stage, outcome
 from bgdeploy.release.hook import Claim, Claims, Decision, HookCall, Verdict
 from bgdeploy.release.http import Http
 from bgdeploy.release.measuring import Scene
@@ -52,13 +53,36 @@ class Holding(Session):
     def _attend(self, record: Record) -> None:
         """From the hook's call to its answer; between two, watch who else claims it."""
         self._tell("waiting")
-        call = self._await(lambda: hook.read_call(self._aws, self._claims.bucket, self.deployment))
-        while call and not self._done():
+        call = self._await(partial(self._heard_of, record))
+        if isinstance(call, ChecksState):
+            self._heed(call)
+        while isinstance(call, HookCall) and not self._done():
             claim = self._await(self._claim)
             if claim is not None:
                 self._hold(call, claim, record)
         if self._over.is_set() and self.state.stage in {"waiting", "running", "asking"}:
             self._tell("idle")
+
+    def _heard_of(self, record: Record) -> HookCall | ChecksState | None:
+        """Return the hook's call; or what it has found, when it runs the checks itself, as the release wanted it to."""
+        found = self._results() if record.door else None
+        return found or hook.read_call(self._aws, self._claims.bucket, self.deployment)
+
+    def _results(self) -> ChecksState | None:
+        told = hook.read_results(self._aws, self._claims.bucket, self.deployment)
+        return inside.state(told) if told else None
+
+    def _heed(self, newest: ChecksState | None) -> None:
+        """Show what the hook finds. It has written down all of it before it answers, and we may hear of that first."""
+        while not self._done():
+            self._show(newest)
+            self._clock.sleep(self._rhythm.poll)
+            newest = self._outlast(self._results)
+        self._show(self._outlast(self._results, lambda: False, tries=3))
+
+    def _show(self, found: ChecksState | None) -> None:
+        with self._lock:
+            self.state = found or self.state
 
     def _hold(self, call: HookCall, claim: Claim, record: Record) -> None:
         """Run the checks, renewing the claim, and answer; leaving before all have a verdict, give the claim up."""

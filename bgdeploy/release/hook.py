@@ -45,6 +45,12 @@ def read_call(aws: Aws, bucket: str, deployment: str) -> HookCall | None:
     return HookCall(told["deploymentId"], told["executionId"], int(told["lease"]))
 
 
+def read_results(aws: Aws, bucket: str, deployment: str) -> dict[str, Any] | None:
+    """Return what the hook of a deployment has found that runs the checks itself, None while that is nothing."""
+    found = _read(aws, bucket, f"hooks/{deployment}.results.json")
+    return found[0] if found else None
+
+
 def answer(aws: Aws, call: HookCall, verdict: Verdict) -> bool:
     """Answer CodeDeploy. False when it was answered before, or has stopped waiting (aws-facts 1.5)."""
     from botocore.exceptions import ClientError

@@ -23,6 +23,16 @@ _LONGEST_DESCRIPTION = 256  # the user guide's limit; others say more (aws-facts
 
 
 @dataclass(frozen=True)
+class Door:
+    """Where the test listener is to be found from inside the VPC: its name leads to public addresses."""
+
+    url: str
+    port: int
+    addresses: tuple[str, ...]  # private ones of the load balancer, one in each of its subnets
+    host: str = ""  # whom its certificate is for, "" when nobody knows
+
+
+@dataclass(frozen=True)
 class Record:
     """One release, as it was started."""
 
@@ -39,6 +49,7 @@ class Record:
     strategy: str = ""  # as it was asked for
     commit: str = ""  # of the project's folder, "" when nobody knows
     dirty: bool = False  # the folder held something else than its commit
+    door: Door | None = None  # where the hook finds the test listener; None: it does not run the checks
     key: str = field(default_factory=lambda: secrets.token_hex(4))
 
     @property

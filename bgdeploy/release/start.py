@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bgdeploy.aws import Attrs, Aws, error_code
 from bgdeploy.config import Settings
 from bgdeploy.errors import BgdeployError, InterruptError
-from bgdeploy.release import appspec, commit, preflight, record, revision, scaling, traffic
+from bgdeploy.release import appspec, commit, inside, preflight, record, revision, scaling, traffic
 from bgdeploy.release.checks import Mode, fill
 from bgdeploy.release.claimant import who
 from bgdeploy.release.image import Image, Images, require_version
@@ -139,6 +139,7 @@ def _prepare(
         strategy=asked.strategy or settings.config.deployment.strategy,
         commit=source.hash,
         dirty=source.dirty,
+        door=inside.find_door(aws, reader.target) if settings.config.checks_from == "hook" else None,
     )
     record.save(aws, reader.target.bucket, told)
     network = appspec.moved(asked.network(), reader.sides.service()["networkConfiguration"])

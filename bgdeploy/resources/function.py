@@ -12,10 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from bgdeploy.aws import Attrs, Aws, absent, error_code, retry, wait_until
-from bgdeploy.provision.resource import TAGS, Known, Look, Resource
+from bgdeploy.provision.resource import TAGS, Known, Look, Resource, UnusableError
+from bgdeploy.resources.existing import ExistingSubnets
 from bgdeploy.resources.identity import Role
+from bgdeploy.resources.network import Subnet
 from bgdeploy.resources.observe import LogGroup
+from bgdeploy.resources.security import SecurityGroup
 
+_PLACE = ("SubnetIds", "SecurityGroupIds")
 _LONGEST = 900  # seconds that a function may live; the hook's lease fits into it
 
 
@@ -41,6 +45,8 @@ class Function(Resource):
     role: Role
     log_group: LogGroup  # made by us, so that it has a retention and goes with the stack
     environment: tuple[tuple[str, str], ...]
+    subnets: tuple[Subnet | ExistingSubnets, ...] = ()  # in which it stands; none: in none of ours
+    security_group: SecurityGroup | None = None
 
     def desired(self, known: Known) -> Attrs:
         code = hashlib.sha256(archive(self.folder)).digest()
@@ -52,12 +58,27 @@ class Function(Resource):
             "MemorySize": 128,
             "Environment": {"Variables": dict(self.environment)},
             "CodeSha256": base64.b64encode(code).decode(),
+            "VpcConfig": self._place(known),
         }
+
+    def _place(self, known: Known) -> Attrs:
+        """Return where it stands. Raises UnusableError where it would reach nothing: it has no public address."""
+        closed = [subnet.name for subnet in self.subnets if subnet.wants_addresses(known)]
+        if closed:
+            raise UnusableError(
+                f"{', '.join(closed)}: only what has a public address gets out there, which a function never has",
+                "name private subnets in network.use.task_subnets, or write checks_from: caller",
+            )
+        groups = [known[self.security_group]["GroupId"]] if self.security_group else []
+        ids = sorted(each for subnet in self.subnets for each in subnet.ids(known))
+        return {"SubnetIds": ids, "SecurityGroupIds": groups}
 
     def find(self, look: Look) -> Attrs | None:
         with absent("ResourceNotFoundException"):
             found = look.aws.client("lambda").get_function(FunctionName=self.name)
-            return {**found["Configuration"], TAGS: found.get("Tags", {})}
+            told = found["Configuration"]
+            place = {key: sorted((told.get("VpcConfig") or {}).get(key, ())) for key in _PLACE}
+            return {**told, "VpcConfig": place, TAGS: found.get("Tags", {})}
         return None
 
     def create(self, aws: Aws, desired: Attrs) -> Attrs:
@@ -111,7 +132,11 @@ class Function(Resource):
 
 
 def _role_unknown(error: Exception) -> bool:
-    return error_code(error) == "InvalidParameterValueException" and "cannot be assumed" in str(error)
+    """What a role may do is not known at once either."""
+    unknown = ("cannot be assumed", "does not have permissions to call CreateNetworkInterface")
+    return error_code(error) == "InvalidParameterValueException" and any(
+        each in str(error) for each in unknown
+    )
 
 
 def _not_yet(error: Exception) -> bool:

@@ -14,6 +14,7 @@ from bgdeploy.sandbox.inprocess import forwarded
 from bgdeploy.sandbox.world import ACCOUNT, Call, Handler, RefusedError, World
 
 _PRINCIPAL = "lambda.amazonaws.com"
+_INTERFACE = "ec2:CreateNetworkInterface"  # by which Lambda puts a function into its subnets
 _TAKES = timedelta(seconds=2)  # a creation or an update; AWS says "seconds", and how many it depends on
 _CREATING = {
     "State": "Pending",
@@ -86,6 +87,12 @@ class FunctionStates:
         role = call.params.get("Role")
         if role and not self._world.roles.trusts(role, _PRINCIPAL):
             message = "The role defined for the function cannot be assumed by Lambda."
+            raise RefusedError("InvalidParameterValueException", message)
+        place = call.params.get("VpcConfig") or {}
+        if role and place.get("SubnetIds") and not self._world.roles.allows(role, _INTERFACE, "*"):
+            message = (
+                "The provided execution role does not have permissions to call CreateNetworkInterface on EC2"
+            )
             raise RefusedError("InvalidParameterValueException", message)
 
 

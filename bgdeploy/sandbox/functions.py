@@ -24,8 +24,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bgdeploy.sandbox.function_network import surroundings, unreachable
 from bgdeploy.sandbox.function_states import FunctionStates
 from bgdeploy.sandbox.moto_bridge import FunctionCode
+from bgdeploy.sandbox.network.model import Interface, interface_id
 from bgdeploy.sandbox.world import ACCOUNT, Call, Deferred, Handler, RefusedError, World
 
 _BOOT = Path(__file__).with_name("function_boot.py")
@@ -102,6 +104,21 @@ class Functions:
             threading.Thread(target=self._run_and_tell, args=(invocation,), name="function", daemon=True)
         )
         self._threads[-1].start()
+
+    def interfaces(self, region: str) -> list[Interface]:
+        """Return the network interfaces of the functions that stand in a VPC: one in each of their subnets."""
+        return [
+            Interface(
+                interface_id(function.arn, subnet),
+                subnet,
+                f"AWS Lambda VPC ENI-{function.name}",
+                "AWS Lambda",
+                function.security_groups,
+                kind="lambda",
+            )
+            for function in self._world.moto.functions(region)
+            for subnet in function.subnets
+        ]
 
     # The API
 
@@ -225,6 +242,7 @@ class Functions:
             "log_stream": invocation.stream,
             "speed": self._world.settings.speed,
             "code": str(self._code(function)),
+            "network": surroundings(self._world, function, invocation.region),
         }
 
     def _code(self, function: FunctionCode) -> Path:
@@ -262,6 +280,7 @@ class Functions:
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory),
             "AWS_LAMBDA_LOG_GROUP_NAME": invocation.group,
             "_HANDLER": function.handler,
+            **unreachable(self._world, function, invocation.region),
             **function.environment,
         }
 

@@ -44,6 +44,8 @@ class FunctionCode:
     role: str
     code: bytes  # the zip
     sha: str
+    subnets: tuple[str, ...] = ()  # of its VPC, when it is in one
+    security_groups: tuple[str, ...] = ()
 
 
 class MotoBridge:
@@ -99,18 +101,13 @@ class MotoBridge:
             found: Any = get_backend("lambda")[ACCOUNT][region].get_function(short)
         except Exception:  # moto raises its own UnknownFunctionException, in different places by version
             return None
-        code = bytes(found.code_bytes)
-        return FunctionCode(
-            name=found.function_name,
-            arn=found.function_arn,
-            handler=found.handler,
-            timeout=int(found.timeout),
-            memory=int(found.memory_size),
-            environment=dict(found.environment_vars or {}),
-            role=found.role,
-            code=code,
-            sha=hashlib.sha256(code).hexdigest(),
-        )
+        return _function(found)
+
+    def functions(self, region: str) -> list[FunctionCode]:
+        """Return the Lambda functions of a region."""
+        from moto.backends import get_backend
+
+        return [_function(each) for each in get_backend("lambda")[ACCOUNT][region].list_functions()]
 
     def has_log_group(self, name: str, region: str) -> bool:
         """Return whether there is a log group of this name."""
@@ -155,3 +152,20 @@ def _log_groups(region: str) -> Any:
 
     backends: Any = get_backend("logs")
     return backends[ACCOUNT][region].groups
+
+
+def _function(found: Any) -> FunctionCode:
+    code, place = bytes(found.code_bytes), found.vpc_config or {}
+    return FunctionCode(
+        name=found.function_name,
+        arn=found.function_arn,
+        handler=found.handler,
+        timeout=int(found.timeout),
+        memory=int(found.memory_size),
+        environment=dict(found.environment_vars or {}),
+        role=found.role,
+        code=code,
+        sha=hashlib.sha256(code).hexdigest(),
+        subnets=tuple(place.get("SubnetIds", ())),
+        security_groups=tuple(place.get("SecurityGroupIds", ())),
+    )

@@ -29,7 +29,7 @@ def build(settings: Settings, project: Path, account: str, region: str) -> list[
     watched = observing(config, names, balanced)
     roles = identities(config, names, arns, bucket, balanced.path)
     served = service(settings, net, balanced, watched, roles)
-    deployed = deploying(settings, project, bucket, balanced, watched, roles, served)
+    deployed = deploying(settings, project, bucket, net, balanced, watched, roles, served)
 
     return [
         bucket,

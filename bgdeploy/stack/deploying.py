@@ -17,15 +17,17 @@ from bgdeploy.resources.function import Function
 from bgdeploy.resources.storage import Bucket
 from bgdeploy.stack.balancing import Balancing
 from bgdeploy.stack.identity import Identities
+from bgdeploy.stack.network import Network
 from bgdeploy.stack.observing import Observing
 from bgdeploy.stack.service import Served
 from bgdeploy.strategy import Strategy, parse
 
 
-def deploying(
+def deploying(  # noqa: PLR0913 - a chapter for each
     settings: Settings,
     project: Path,
     bucket: Bucket,
+    net: Network,
     balanced: Balancing,
     watched: Observing,
     roles: Identities,
@@ -40,7 +42,14 @@ def deploying(
         handler="handler.handler",
         role=roles.hook,
         log_group=watched.hook_logs,
-        environment=(("BUCKET", bucket.name), ("LEASE_SECONDS", str(int(config.hook.lease)))),
+        environment=(
+            ("BUCKET", bucket.name),
+            ("LEASE_SECONDS", str(int(config.hook.lease))),
+            *((("CHECKS_FROM", "hook"),) if net.hook else ()),
+        ),
+        subnets=net.task_subnets if net.hook else (),
+        security_group=net.hook,
+        after=net.ready if net.hook else (),
     )
     application = Application(name=names.plain)
     strategy, approval = parse(config.deployment.strategy), config.deployment.approval

@@ -12,6 +12,14 @@ from bgdeploy.resources.storage import Bucket
 
 # For the few actions that know no resources; the service authorization reference lists them as such.
 NO_RESOURCE = ("*",)
+_IN_A_VPC = (
+    "CreateNetworkInterface",
+    "DescribeNetworkInterfaces",
+    "DescribeSubnets",
+    "DeleteNetworkInterface",
+    "AssignPrivateIpAddresses",
+    "UnassignPrivateIpAddresses",
+)
 
 
 @dataclass(frozen=True)
@@ -39,7 +47,7 @@ def identities(config: Config, names: Names, arns: Arns, bucket: Bucket, listene
         codedeploy=role("codedeploy", "codedeploy.amazonaws.com", arns.codedeploy(listeners)),
         execution=role("execution", "ecs-tasks.amazonaws.com", arns.execution(config)),
         task=replace(application, managed=config.task_role.policies),
-        hook=role("hook", "lambda.amazonaws.com", arns.hook(bucket.name)),
+        hook=role("hook", "lambda.amazonaws.com", arns.hook(bucket.name, asks=config.checks_from == "hook")),
     )
 
 
@@ -121,8 +129,8 @@ class Arns:
         channels = ("CreateControlChannel", "CreateDataChannel", "OpenControlChannel", "OpenDataChannel")
         return (*grants, Grant(tuple(f"ssmmessages:{each}" for each in channels), NO_RESOURCE))
 
-    def hook(self, bucket: str) -> tuple[Grant, ...]:
-        """What the hook needs: its log, its answer to CodeDeploy, and its word in the bucket."""
+    def hook(self, bucket: str, *, asks: bool) -> tuple[Grant, ...]:
+        """What the hook needs: its log, its answer to CodeDeploy, its word in the bucket, and to ask from inside."""
         group = self.of("codedeploy", f"deploymentgroup:{self.names.plain}/{self.names.plain}")
         return (
             Grant(
@@ -133,4 +141,8 @@ class Arns:
             Grant(("s3:GetObject", "s3:PutObject"), (f"arn:aws:s3:::{bucket}/hooks/*",)),
             # Without it a claim that is not there yet reads as forbidden instead of absent.
             Grant(("s3:ListBucket",), (f"arn:aws:s3:::{bucket}",), (("StringLike", "s3:prefix", "hooks/*"),)),
+            *((Grant(("s3:GetObject",), (f"arn:aws:s3:::{bucket}/releases/*",)),) if asks else ()),
+            # Lambda itself puts the function into its subnets, by this role; it wants these on everything
+            # (AWSLambdaVPCAccessExecutionRole).
+            *((Grant(tuple(f"ec2:{each}" for each in _IN_A_VPC), NO_RESOURCE),) if asks else ()),
         )

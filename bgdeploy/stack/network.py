@@ -42,6 +42,7 @@ class Network:
     back: SecurityGroup  # of the tasks
     resources: tuple[Resource, ...]
     front: SecurityGroup | None = None  # of the load balancer, when it is the stack's own
+    hook: SecurityGroup | None = None  # of the hook's function, when it runs the checks from inside
     balancer: ExistingLoadBalancer | None = None
     routes: tuple[Resource, ...] = ()  # what must be there before anybody can reach the load balancer
     ready: tuple[Resource, ...] = ()  # what must be there before a task can reach what it needs
@@ -56,6 +57,20 @@ def network(config: Config, names: Names, bucket: Bucket) -> Network:
     return _created(config, made, names, bucket)
 
 
+def _hook(config: Config, names: Names, vpc: Vpc | ExistingVpc, bucket: Bucket) -> SecurityGroup | None:
+    """Return the security group of a hook that runs the checks: it asks, and nobody asks it."""
+    if config.checks_from != "hook":
+        return None
+    return SecurityGroup(
+        name=f"{names.plain}-hook",
+        label="hook",
+        vpc=vpc,
+        bucket=bucket,
+        ingress=(),
+        egress=(Rule(None, ANYWHERE),),
+    )
+
+
 # A network of the stack's own
 
 
@@ -68,8 +83,10 @@ def _created(config: Config, made: CreateNetwork, names: Names, bucket: Bucket) 
     routes = RouteTable(name=name, vpc=vpc, gateway=gateway, subnets=subnets)
     front = _front(config, names, vpc, bucket)
     back = _back(config, names, vpc, bucket, front)
-    public = (vpc, *subnets, gateway, routes, front, back)
-    net = Network(vpc, subnets, subnets, back, public, front, routes=(routes,), ready=(routes,))
+    hook = _hook(config, names, vpc, bucket)
+    groups = (front, back, hook) if hook else (front, back)
+    public = (vpc, *subnets, gateway, routes, *groups)
+    net = Network(vpc, subnets, subnets, back, public, front, hook, routes=(routes,), ready=(routes,))
     if made.private == "none":
         return net
     private = tuple(
@@ -86,7 +103,7 @@ def _created(config: Config, made: CreateNetwork, names: Names, bucket: Bucket) 
     if made.private == "nat":
         ways = _by_nat(names, vpc, bucket, routes, private)
     else:
-        ways = _by_endpoints(config, names, vpc, bucket, back, private)
+        ways = _by_endpoints(config, names, bucket, groups[1:], private)
     return replace(net, task_subnets=private, resources=(*public, *private, *ways), ready=(routes, *ways))
 
 
@@ -102,9 +119,14 @@ def _by_nat(
 
 
 def _by_endpoints(
-    config: Config, names: Names, vpc: Vpc, bucket: Bucket, tasks: SecurityGroup, private: tuple[Subnet, ...]
+    config: Config,
+    names: Names,
+    bucket: Bucket,
+    inside: tuple[SecurityGroup, ...],
+    private: tuple[Subnet, ...],
 ) -> tuple[Resource, ...]:
-    """Return an endpoint for each service that tasks need, with a security group that lets in the tasks alone."""
+    """Return an endpoint for each service that tasks or hook need, with a security group that lets in those alone."""
+    vpc, tasks, hook = private[0].vpc, inside[0], inside[-1]
     routes = RouteTable(
         name=f"{names.plain}-private", label="private", vpc=vpc, gateway=None, subnets=private
     )
@@ -120,7 +142,7 @@ def _by_endpoints(
             label=f"endpoint-{label}",
             vpc=vpc,
             bucket=bucket,
-            ingress=(Rule(_HTTPS, source=tasks),),
+            ingress=(Rule(_HTTPS, source=hook if service == "codedeploy" else tasks),),
             egress=(),
         )
         ways += (
@@ -131,11 +153,16 @@ def _by_endpoints(
 
 
 def _services(config: Config) -> tuple[str, ...]:
-    """Return the services that tasks cannot do without: for image and log, for secrets, and for `exec`."""
+    """Return the services that are needed inside: for image and log, for secrets, for `exec`, and for the hook."""
     kept = [text for _, _, process in processes(config) for text in process.secrets.values()]
     managed = any(":secretsmanager:" in text for text in kept)
     parameters = any(":secretsmanager:" not in text for text in kept)
-    more = {"secretsmanager": managed, "ssm": parameters, "ssmmessages": config.service.exec}
+    more = {
+        "secretsmanager": managed,
+        "ssm": parameters,
+        "ssmmessages": config.service.exec,
+        "codedeploy": config.checks_from == "hook",
+    }
     return (*NEEDED_ENDPOINTS, *(service for service, needed in more.items() if needed))
 
 
@@ -145,17 +172,20 @@ def _services(config: Config) -> tuple[str, ...]:
 def _used(config: Config, used: UseNetwork, names: Names, bucket: Bucket) -> Network:
     """Return an existing VPC and subnets of it; in them only the security groups are the stack's own."""
     vpc = ExistingVpc(name=_written(used.vpc), wanted=used.vpc)
+    hook = _hook(config, names, vpc, bucket)
     if config.load_balancer.use:
         arn = config.load_balancer.use
         balancer = ExistingLoadBalancer(name=arn.split("/")[2], arn=arn, vpc=vpc, own=names.plain)
         tasks = _subnets("tasks", used.task_subnets, vpc, balancer)
         back = _back(config, names, vpc, bucket, balancer)
-        return Network(vpc, (), (tasks,), back, (vpc, balancer, tasks, back), balancer=balancer)
+        found = (vpc, balancer, tasks, back, *([hook] if hook else []))
+        return Network(vpc, (), (tasks,), back, found, hook=hook, balancer=balancer)
     fronts = _subnets("load-balancer", used.load_balancer_subnets, vpc)
     tasks = _subnets("tasks", used.task_subnets, vpc, fronts)
     front = _front(config, names, vpc, bucket)
     back = _back(config, names, vpc, bucket, front)
-    return Network(vpc, (fronts,), (tasks,), back, (vpc, fronts, tasks, front, back), front)
+    found = (vpc, fronts, tasks, front, back, *([hook] if hook else []))
+    return Network(vpc, (fronts,), (tasks,), back, found, front, hook)
 
 
 def _subnets(

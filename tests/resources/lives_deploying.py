@@ -80,6 +80,36 @@ def _other_code(scene: Scene) -> None:
     scene("lambda").update_function_code(FunctionName=scene.resource.name, ZipFile=made.getvalue())
 
 
+def _into_a_vpc(scene: Scene) -> None:
+    """Put it into a subnet that is not the stack's."""
+    subnet = scene("ec2").describe_subnets(Filters=[{"Name": "default-for-az", "Values": ["true"]}])[
+        "Subnets"
+    ][0]
+    near = [{"Name": "vpc-id", "Values": [subnet["VpcId"]]}]
+    group = scene("ec2").describe_security_groups(Filters=near)["SecurityGroups"][0]["GroupId"]
+    _function(VpcConfig={"SubnetIds": [subnet["SubnetId"]], "SecurityGroupIds": [group]})(scene)
+
+
+def _asking(world: World) -> Mapping[str, Any]:
+    return {"checks_from": "hook", "network": c.Network(create=c.CreateNetwork(private="nat"))}
+
+
+_FUNCTION_TAGS = Tags(
+    lambda scene, tags: scene("lambda").tag_resource(Resource=scene.born["FunctionArn"], Tags=dict(tags)),
+    lambda scene, key: scene("lambda").untag_resource(Resource=scene.born["FunctionArn"], TagKeys=[key]),
+)
+_FUNCTION = (
+    ("Handler", _function(Handler="other.handler")),
+    ("Runtime", _function(Runtime="python3.11")),
+    ("Role", lambda scene: _function(Role=_other_role(scene))(scene)),
+    ("Timeout", _function(Timeout=3)),
+    ("MemorySize", _function(MemorySize=256)),
+    ("Environment", _function(Environment={"Variables": {"BUCKET": "theirs"}})),
+    ("Environment", _function(Environment={"Variables": {}})),
+    ("CodeSha256", _other_code),
+)
+
+
 # CodeDeploy
 
 
@@ -166,26 +196,17 @@ LIVES = (
         config=_with_policies,
         what="with policies attached",
     ),
+    Life(Function, _FUNCTION_TAGS, (*_FUNCTION, ("VpcConfig", _into_a_vpc))),
     Life(
         Function,
-        Tags(
-            lambda scene, tags: scene("lambda").tag_resource(
-                Resource=scene.born["FunctionArn"], Tags=dict(tags)
-            ),
-            lambda scene, key: scene("lambda").untag_resource(
-                Resource=scene.born["FunctionArn"], TagKeys=[key]
-            ),
-        ),
+        _FUNCTION_TAGS,
         (
-            ("Handler", _function(Handler="other.handler")),
-            ("Runtime", _function(Runtime="python3.11")),
-            ("Role", lambda scene: _function(Role=_other_role(scene))(scene)),
-            ("Timeout", _function(Timeout=3)),
-            ("MemorySize", _function(MemorySize=256)),
-            ("Environment", _function(Environment={"Variables": {"BUCKET": "theirs"}})),
-            ("Environment", _function(Environment={"Variables": {}})),
-            ("CodeSha256", _other_code),
+            *_FUNCTION,
+            ("VpcConfig", _function(VpcConfig={"SubnetIds": [], "SecurityGroupIds": []})),
+            ("VpcConfig", _into_a_vpc),
         ),
+        config=_asking,
+        what="that runs the checks",
     ),
     Life(Application, _CODEDEPLOY_TAGS),
     Life(DeploymentConfig, None, config=_slow),

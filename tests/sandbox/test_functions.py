@@ -6,6 +6,7 @@ import io
 import json
 import zipfile
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
@@ -233,3 +234,39 @@ def test_the_tail_of_the_log_comes_with_the_answer_when_asked_for(functions: Lam
 def test_other_kinds_of_invocation_answer_at_once(functions: Lambda, kind: str, status: int) -> None:
     answer = functions.client.invoke(FunctionName=functions.ready(), InvocationType=kind)
     assert answer["StatusCode"] == status
+
+
+_CONNECT = """
+import socket
+def handler(event, context):
+    for place in event:
+        try:
+            socket.create_connection(tuple(place), timeout=0.2).close()
+        except TimeoutError:
+            return "timeout"
+    return "open"
+"""
+
+
+def test_a_function_in_a_vpc_reaches_nothing_that_its_network_does_not_lead_to(functions: Lambda) -> None:
+    ec2 = functions.world.client("ec2")
+    subnet = ec2.describe_subnets()["Subnets"][0]
+    group = ec2.describe_security_groups(Filters=[{"Name": "vpc-id", "Values": [subnet["VpcId"]]}])
+    role = functions.make_role("inside", "lambda.amazonaws.com")
+    functions.clock.advance(60)
+    place = {"SubnetIds": [subnet["SubnetId"]], "SecurityGroupIds": [group["SecurityGroups"][0]["GroupId"]]}
+    with refused("InvalidParameterValueException.*CreateNetworkInterface"):
+        functions.create(_CONNECT, Role=role, VpcConfig=place)
+    allowed = {"Effect": "Allow", "Action": "ec2:CreateNetworkInterface", "Resource": "*"}
+    functions.world.client("iam").put_role_policy(
+        RoleName="inside",
+        PolicyName="vpc",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [allowed]}),
+    )
+    functions.clock.advance(60)
+    name = functions.create(_CONNECT, Role=role, VpcConfig=place)
+    functions.clock.advance(60)
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        there = ["127.0.0.1", server.server_port]
+        assert functions.invoke(name, [there]) == ("timeout", None)
+        assert functions.invoke(functions.ready(_CONNECT), [there]) == ("open", None)

@@ -9,7 +9,7 @@ import pytest
 
 from bgdeploy.sandbox import internet
 from bgdeploy.sandbox.internet import Place
-from tests.sandbox.fleet import Fleet, container, fleets
+from tests.sandbox.fleet import Fleet, container, fleets, forward
 
 _ANYWHERE = "0.0.0.0/0"
 
@@ -188,3 +188,15 @@ def test_a_task_behind_endpoints_for_its_image_alone_gets_nothing_else(
     )
     fleet.until(lambda: [each for each in fleet.tasks("STOPPED") if each["lastStatus"] == "STOPPED"])
     assert reason in fleet.tasks("STOPPED")[0]["stoppedReason"]
+
+
+def test_a_load_balancer_lets_in_from_inside_whom_both_sides_groups_do(fleet: Fleet) -> None:
+    listener = fleet.listener(8080, forward({fleet.blue: 1}))
+    place = _place(fleet, 0)
+    doors = fleet.world.elb.inside(place)
+    assert {address.rpartition(":")[2] for address in doors} == {"8080"}
+    assert len(doors) == len(fleet.subnets)
+    rule = {"IpProtocol": "tcp", "FromPort": 8080, "ToPort": 8080, "IpRanges": [{"CidrIp": "10.20.0.0/16"}]}
+    fleet.client("ec2").revoke_security_group_ingress(GroupId=fleet.front, IpPermissions=[rule])
+    assert fleet.world.elb.inside(place) == {}
+    assert listener

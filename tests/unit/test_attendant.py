@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from bgdeploy.clock import SystemClock
 from bgdeploy.release.attendant import Attendant
 from bgdeploy.release.expectations import Answer
 from bgdeploy.release.hook import Claims
+from bgdeploy.release.record import Door
 from tests.attending import BUCKET, DEPLOYMENT, ELSEWHERE, TARGET, Account, Rig, rigged, until
 
 
@@ -212,3 +215,57 @@ def test_trouble_with_aws_is_told_and_outlasted() -> None:
         until(lambda: rig.answers == ["Succeeded"])
         attendant.attend(rig.snapshot("Succeeded"))
         attendant.close()
+
+
+# A hook that runs the checks itself
+
+
+def _found(rig: Rig, stage: str, verdict: str | None) -> None:
+    result = {
+        "name": "page",
+        "request": "GET http://shop/",
+        "wanted": "status 200",
+        "verdict": verdict,
+        "got": "status 503",
+        "attempts": 3,
+        "failures": 3,
+        "seconds": 30.0,
+        "reached": True,
+        "observed": False,
+        "count": None,
+    }
+    told = {"schema": 1, "stage": stage, "results": [result]}
+    rig.aws.client("s3").put_object(
+        Bucket=BUCKET, Key=f"hooks/{DEPLOYMENT}.results.json", Body=json.dumps(told).encode()
+    )
+
+
+def _inside(rig: Rig) -> None:
+    rig.record = replace(rig.record, door=Door("http://shop", 8080, ("10.20.0.12",)))
+
+
+def test_what_the_hook_finds_is_shown_and_nobody_claims_its_checks(rig: Rig) -> None:
+    _inside(rig)
+    attendant = rig.attendant()
+    _found(rig, "running", None)
+    until(lambda: attendant.state.stage == "running")
+    assert attendant.state.owner == "the hook"
+    _found(rig, "failed", "fail")
+    until(lambda: attendant.state.stage == "failed")
+    assert attendant.state.results[0].got == "status 503"
+    assert (rig.answers, rig.application.asked.is_set()) == ([], False)
+
+
+def test_what_the_hook_found_before_anybody_looked_is_shown_too(rig: Rig) -> None:
+    _inside(rig)
+    _found(rig, "passed", "pass")
+    attendant = rig.attendant(at=rig.snapshot("Succeeded"))
+    assert (attendant.state.stage, attendant.state.owner) == ("passed", "the hook")
+
+
+def test_a_hook_that_does_not_check_after_all_has_its_checks_run_here(rig: Rig) -> None:
+    _inside(rig)
+    rig.call()
+    attendant = rig.attendant()
+    until(lambda: attendant.state.stage == "passed")
+    assert rig.answers == ["Succeeded"]

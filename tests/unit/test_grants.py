@@ -86,3 +86,22 @@ def test_people_are_let_in_only_when_exec_is_on() -> None:
 
 def test_no_other_role_is_attached_to_anything() -> None:
     assert [role(label).managed for label in ("codedeploy", "execution", "hook")] == [None] * 3
+
+
+def test_a_hook_that_checks_may_read_releases_and_be_put_into_subnets_and_no_other_may() -> None:
+    plain, asking = granted(role("hook")), granted(role("hook", checks_from="hook"))
+    assert {action for action in asking if action.startswith("ec2:")} == {
+        "ec2:CreateNetworkInterface",
+        "ec2:DescribeNetworkInterfaces",
+        "ec2:DescribeSubnets",
+        "ec2:DeleteNetworkInterface",
+        "ec2:AssignPrivateIpAddresses",
+        "ec2:UnassignPrivateIpAddresses",
+    }
+    assert not {action for action in plain if action.startswith("ec2:")}
+    reading = [
+        grant.resources
+        for grant in role("hook", checks_from="hook").grants
+        if grant.actions == ("s3:GetObject",)
+    ]
+    assert reading == [(f"arn:aws:s3:::shop-dev-{ACCOUNT}-{REGION}/releases/*",)]

@@ -93,6 +93,7 @@ class Call:
         self.bucket = Bucket()
         self.codedeploy = CodeDeploy(**info)
         self.environ = dict(ENVIRON)
+        self.questions: Any = None
 
     def claim(self, **content: Any) -> None:
         told = {"schema": 1, "owner": "ann@laptop", "beat": 0, "answer": None, **content}
@@ -104,7 +105,9 @@ class Call:
             self.time.at(number * every, partial(self.claim, beat=number))
 
     def run(self) -> list[str]:
-        Hook(EVENT, self.time, self.codedeploy, self.bucket, self.environ, self.time.sleep).run()
+        Hook(
+            EVENT, self.time, self.codedeploy, self.bucket, self.environ, self.time.sleep, self.questions
+        ).run()
         return self.codedeploy.answers
 
 
@@ -228,3 +231,62 @@ def test_an_answer_that_is_never_taken_fails_the_function_itself() -> None:
     with pytest.raises(ClientError, match="AccessDenied"):
         call.run()
     assert call.time.left > 0
+
+
+# With checks of its own
+
+
+class Questions:
+    """Stands for the checks: they come to what they are told to."""
+
+    comes_to = "passed"
+    record: dict[str, Any]
+
+    def __init__(
+        self, record: dict[str, Any], now: Callable[[], float], sleep: Callable[[float], None]
+    ) -> None:
+        type(self).record = record
+
+    def ask(self, save: Callable[[dict[str, Any]], None], enough: Callable[[], bool]) -> str:
+        save({"schema": 1, "stage": self.comes_to, "results": []})
+        return self.comes_to
+
+
+def _asking(comes_to: str, record: dict[str, Any] | None = None) -> Call:
+    call = Call()
+    call.environ["CHECKS_FROM"] = "hook"
+    call.questions = type("Told", (Questions,), {"comes_to": comes_to})
+    told = {"door": {"url": "http://shop"}} if record is None else record
+    call.bucket.objects["releases/k3y.json"] = json.dumps(told).encode()
+    return call
+
+
+@pytest.mark.parametrize(
+    ("comes_to", "answer"),
+    [
+        ("passed", "Succeeded"),
+        ("observed", "Succeeded"),
+        ("skipped", "Succeeded"),
+        ("failed", "Failed"),
+        ("unreachable", "Failed"),
+    ],
+)
+def test_it_answers_by_what_its_own_checks_come_to(comes_to: str, answer: str) -> None:
+    call = _asking(comes_to)
+    assert call.run() == [answer]
+    assert call.questions.record == {"door": {"url": "http://shop"}}
+    saved = json.loads(call.bucket.objects["hooks/d-A7YW3F91L.results.json"])
+    assert (saved["stage"], saved["deploymentId"]) == (comes_to, "d-A7YW3F91L")
+
+
+def test_a_release_that_does_not_want_it_to_check_is_waited_for() -> None:
+    call = _asking("passed", {"door": None})
+    call.time.at(3, lambda: call.claim(answer="Succeeded"))
+    assert call.run() == []
+    assert "hooks/d-A7YW3F91L.json" in call.bucket.objects
+
+
+def test_without_the_releases_record_it_answers_failed() -> None:
+    call = _asking("passed")
+    del call.bucket.objects["releases/k3y.json"]
+    assert call.run() == ["Failed"]

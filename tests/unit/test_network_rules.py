@@ -147,3 +147,35 @@ def test_what_is_somebody_elses_is_theirs_to_set(tmp_path: Path, key: str, value
     ((path, told),) = problems(tmp_path, f"{network}\nload_balancer: {{use: '{ARN}', {key}: {value}}}")
     assert path == ("load_balancer.test.allow" if key == "test" else f"load_balancer.{key}")
     assert "never changed" in told
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "told"),
+    [
+        ("", "checks_from", "private: nat or endpoints"),
+        (
+            "network: {create: {private: nat}}\nload_balancer: {test: {allow: [caller]}}",
+            "checks_from",
+            "must have vpc",
+        ),
+        (
+            "network: {create: {private: nat}}\nchecks: [{name: smoke, command: 'true'}]",
+            "checks[0].command",
+            "needs checks_from: caller",
+        ),
+        (
+            "network: {create: {private: nat}}\nchecks: [{name: page, get: /, within: 11m}]",
+            "checks[0].within",
+            "at most 10m",
+        ),
+    ],
+)
+def test_what_a_hook_could_not_check_is_told(tmp_path: Path, text: str, path: str, told: str) -> None:
+    assert told in dict(problems(tmp_path, f"checks_from: hook\n{text}"))[path]
+
+
+def test_a_hook_leaves_checks_from_the_shift_on_to_who_follows(tmp_path: Path) -> None:
+    load = "{name: load, load: 5 per second for 10s, when: after}"
+    later = f"checks: [{load}, {{name: errors, metric: target_5xx_rate, below: 1%}}]"
+    read = config(tmp_path, f"checks_from: hook\nnetwork: {{create: {{private: nat}}}}\n{later}")
+    assert read.checks_from == "hook"

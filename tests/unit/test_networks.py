@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from bgdeploy.config import (
     AccessLogs,
     Config,
@@ -19,8 +21,9 @@ from bgdeploy.config import (
 )
 from bgdeploy.config import Container as Web
 from bgdeploy.config import Service as Served
-from bgdeploy.provision.resource import Known, Resource
+from bgdeploy.provision.resource import Known, Resource, UnusableError
 from bgdeploy.resources.ecs import Service
+from bgdeploy.resources.function import Function
 from bgdeploy.resources.network import Subnet
 from bgdeploy.stack import build
 from tests.unit.things import aws
@@ -258,3 +261,32 @@ def test_codedeploy_may_change_listeners_of_the_one_load_balancer_alone() -> Non
         policy = str(wanted(resources, "role/codedeploy")["Policy"])
         assert f":listener/{path}/*" in policy
         assert f":listener-rule/{path}/*" in policy
+
+
+def test_a_hook_that_checks_stands_beside_the_tasks_and_asks_without_being_asked() -> None:
+    resources = stack(checks_from="hook", network=Network(create=CreateNetwork(private="endpoints")))
+    hook, tasks = resources["function/hook"], resources["service"]
+    assert isinstance(hook, Function)
+    assert isinstance(tasks, Service)
+    assert hook.subnets == tasks.subnets
+    assert ("CHECKS_FROM", "hook") in hook.environment
+    group = wanted(resources, "security-group/hook")
+    assert (group["Ingress"], group["Egress"]) == (set(), {"all 0.0.0.0/0"})
+    assert wanted(resources, "security-group/endpoint-codedeploy")["Ingress"] == {
+        "tcp 443 security-group/hook's"
+    }
+    assert wanted(resources, "security-group/endpoint-logs")["Ingress"] == {"tcp 443 security-group/tasks's"}
+
+
+def test_a_hook_in_subnets_whose_way_out_wants_public_addresses_is_refused() -> None:
+    resources = stack(checks_from="hook", network=Network(use=USED))
+    hook = resources["function/hook"]
+    public = {"existing-subnets/tasks": {"SubnetIds": ["subnet-1"], "Public": True}}
+    with pytest.raises(UnusableError, match="which a function never has"):
+        hook.desired(known(resources, **public))
+
+
+def test_a_hook_that_others_check_for_stands_in_no_network() -> None:
+    resources = stack(network=Network(create=CreateNetwork(private="nat")))
+    assert "security-group/hook" not in resources
+    assert wanted(resources, "function/hook")["VpcConfig"] == {"SubnetIds": [], "SecurityGroupIds": []}

@@ -206,3 +206,9 @@ def test_whoever_watches_tells_the_story_and_cannot_write_which_commands_checks_
         for arn in several(each["Resource"])
     ]
     assert [arn.partition("/")[2] for arn in sorted(written)] == ["hooks/*", "releases/*.story.json"]
+
+
+def test_who_releases_finds_the_load_balancers_addresses_for_a_hook_that_checks(tmp_path: Path) -> None:
+    asking = config(tmp_path, "checks_from: hook\nnetwork: {create: {private: nat}}\n")
+    assert "ec2:DescribeNetworkInterfaces" in actions("release", asking)
+    assert "ec2:DescribeNetworkInterfaces" not in actions("release")

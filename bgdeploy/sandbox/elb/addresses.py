@@ -40,7 +40,7 @@ class Addresses:
         address = self.take(balancer)
         if (balancer, port) not in self._ports:
             probe = _bound(address, port) if address != _PLAIN else None
-            self._ports[balancer, port] = port if probe is not None else _free_port()
+            self._ports[balancer, port] = port if probe is not None else free_port()
             if probe is not None:
                 probe.close()
         real = self._ports[balancer, port]
@@ -48,7 +48,7 @@ class Addresses:
 
     def lose(self, balancer: str, port: int) -> None:
         """Somebody else has the port where this listener was to listen: give it a high one."""
-        self._ports[balancer, port] = _free_port()
+        self._ports[balancer, port] = free_port()
 
     def release(self, balancer: str) -> None:
         """Give the address of `balancer` back."""
@@ -77,7 +77,8 @@ def _bound(address: str, port: int) -> socket.socket | None:
     return holder
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of this machine that nobody has at the moment."""
     with socket.socket() as probe:
         probe.bind((_PLAIN, 0))
         return int(probe.getsockname()[1])

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bgdeploy.sandbox.elb import metrics, validate, wanted
-from bgdeploy.sandbox.elb.addresses import Addresses
+from bgdeploy.sandbox.elb import metrics, reach, validate, wanted
+from bgdeploy.sandbox.elb.addresses import Addresses, free_port
 from bgdeploy.sandbox.elb.api import Operations
 from bgdeploy.sandbox.elb.dataplane import DataPlane
 from bgdeploy.sandbox.elb.interfaces import Interfaces
@@ -17,6 +17,9 @@ from bgdeploy.sandbox.elb.targets import Targets
 from bgdeploy.sandbox.elb.topology import Topologies
 from bgdeploy.sandbox.network.model import Interface
 from bgdeploy.sandbox.world import Handler, World
+
+if TYPE_CHECKING:
+    from bgdeploy.sandbox.internet import Place
 
 log = logging.getLogger("bgdeploy.sandbox")
 _COUNT_EVERY = 15  # AWS seconds
@@ -32,6 +35,7 @@ class Elb:
         self._addresses = Addresses()
         self._interfaces = Interfaces(world, self._topologies)
         self._plane = DataPlane()
+        self._inside: dict[str, int] = {}  # listener → the port of its door for those inside the VPC
         self._counted = 0  # the turn in which targets were last counted
         self._api = Operations(
             world, self._topologies, self._targets, self._addresses, self._interfaces.outlive
@@ -61,6 +65,29 @@ class Elb:
     def interfaces(self, region: str) -> list[Interface]:
         """Return the network interfaces of the load balancers."""
         return self._interfaces.all(region)
+
+    def inside(self, place: Place) -> dict[str, tuple[str, int]]:
+        """Return where connections lead that go from inside a VPC to a private address of a load balancer's.
+
+        Whoever comes over loopback comes from `settings.caller`: for those inside, listeners have doors of their own.
+        """
+        topology, doors = self._topologies.of(place.region), {}
+        for arn, listener in topology.listeners.items():
+            balancer, port = topology.balancers[listener["LoadBalancerArn"]], listener["Port"]
+            if not reach.inside_reaches(balancer, port, place.address, place.security_groups, topology):
+                continue
+            if arn not in self._inside:
+                self._inside[arn] = free_port()
+                self._topologies.touch(place.region)
+            for address in self._private(balancer["LoadBalancerArn"], place.region):
+                doors[f"{address}:{port}"] = ("127.0.0.1", self._inside[arn])
+        return doors
+
+    def _private(self, balancer: str, region: str) -> list[str]:
+        named = {"Name": "description", "Values": [f"ELB {balancer.partition(':loadbalancer/')[2]}"]}
+        ec2 = self._world.client("ec2", region=region)
+        found = ec2.describe_network_interfaces(Filters=[named])["NetworkInterfaces"]
+        return [each["PrivateIpAddress"] for each in found]
 
     def touch(self, region: str) -> None:
         """Something in the network around the load balancers is about to change, or has."""
@@ -142,6 +169,9 @@ class Elb:
     def _learn(self, told: Mapping[str, Any]) -> None:
         if "target" in told or "drained" in told:
             self._targets.learn(told)
+        elif "failed" in told and wanted.outside(told["failed"]) != told["failed"]:
+            self._inside[wanted.outside(told["failed"])] = free_port()
+            self._topologies.touch(_region(told["failed"]))
         elif "failed" in told:
             self._move(told["failed"], told["error"])
         elif hasattr(self._world, "alarms"):
@@ -156,6 +186,7 @@ class Elb:
                 topology, settings, self._addresses.endpoint, attributes.of_balancer
             )
             document["groups"] |= wanted.groups(topology, settings, self._targets.of, attributes.of_group)
+        document["listeners"] += wanted.inside(document["listeners"], self._inside)
         self._targets.settle(document["groups"])
         self._targets.changed = self._topologies.changed = False
         if document["listeners"] or self._plane.running:
@@ -186,6 +217,8 @@ class Elb:
                     self._world.alarms.publish(metric, now, samples, unit)
 
     def _publish(self, told: Mapping[str, Any]) -> None:
+        if "listener" in told:
+            told = {**told, "listener": wanted.outside(told["listener"])}
         region = _region(told.get("group") or told["listener"])
         topology, now = self._topologies.of(region), self._world.clock.now()
         points = metrics.of_group if "group" in told else metrics.of_listener

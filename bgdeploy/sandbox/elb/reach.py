@@ -22,6 +22,21 @@ def caller_reaches(balancer: Facts, port: int, caller: str, topology: Topology) 
     return not groups or admitted(rules, port, [ipaddress.IPv4Network(address)], ())
 
 
+def inside_reaches(
+    balancer: Facts, port: int, address: str, security_groups: Collection[str], topology: Topology
+) -> bool:
+    """Tell whether something inside a load balancer's VPC gets to it: out of its groups, and into the balancer's."""
+    own = balancer.get("SecurityGroups") or ()
+    homes = [topology.subnets[zone["SubnetId"]] for zone in balancer["AvailabilityZones"]]
+    outward, inward = (
+        _rules(security_groups, "IpPermissionsEgress", topology),
+        _rules(own, "IpPermissions", topology),
+    )
+    out = not security_groups or admitted(outward, port, homes, own)
+    into = not own or admitted(inward, port, [ipaddress.IPv4Network(address)], security_groups)
+    return out and into
+
+
 def balancer_reaches(
     balancer: Facts, ip: str, port: int, security_groups: Collection[str], topology: Topology
 ) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from bgdeploy.sandbox.elb import reach, validate
@@ -12,6 +12,7 @@ from bgdeploy.sandbox.world import Settings
 
 Endpoint = Callable[[str, int], tuple[str, int]]  # load balancer, port → where it really listens
 AttributesOf = Callable[[str], Mapping[str, str]]  # ARN → the attributes of a load balancer or target group
+_INSIDE = "#inside"
 # Conditions of rules: the field's name → where its settings are, and the value that several of them share.
 _CONFIGS = {
     "path-pattern": "PathPatternConfig",
@@ -44,6 +45,26 @@ def listeners(
             }
         )
     return found
+
+
+def inside(listeners: Iterable[Mapping[str, Any]], ports: Mapping[str, int]) -> list[dict[str, Any]]:
+    """Return the doors for those inside the VPC: of some listeners, on ports of this machine."""
+    return [
+        {
+            **each,
+            "arn": each["arn"] + _INSIDE,
+            "host": "127.0.0.1",
+            "bind": ports[each["arn"]],
+            "reachable": True,
+        }
+        for each in listeners
+        if each["arn"] in ports
+    ]
+
+
+def outside(arn: str) -> str:
+    """Return the listener that a door belongs to."""
+    return arn.removesuffix(_INSIDE)
 
 
 def groups(

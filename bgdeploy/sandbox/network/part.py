@@ -63,7 +63,7 @@ class Network:
     def _managed(self, region: str) -> list[Interface]:
         """Return the interfaces that services have."""
         found = [*self._nats.interfaces(region), *self._endpoints.interfaces(region)]
-        for part in ("elb", "ecs"):
+        for part in ("elb", "ecs", "functions"):
             if hasattr(self._world, part):
                 found += getattr(self._world, part).interfaces(region)
         return found
