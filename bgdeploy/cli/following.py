@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from bgdeploy.cli import cancelling
 from bgdeploy.cli.invocation import Invocation, Result
 from bgdeploy.errors import BgdeployError, Exit
 
@@ -80,6 +81,7 @@ class Following:
     judge: Callable[[Ending], Ending] = lambda ended: ended  # what its ending is to whoever follows it
     companions: tuple[Companion, ...] = ()
     frame: Frame | None = None  # the newest that was shown
+    leave_at: float | None = None  # by the invocation's clock
 
     def follow(self, until: Until, timeout: float | None) -> Ending:
         """Follow it and return how it ended; Ctrl-C, at whatever moment, ends the following and not the deployment."""
@@ -94,6 +96,8 @@ class Following:
                 interrupts.end()  # here, so that none comes between the ending and what is below
             except KeyboardInterrupt:
                 ended = detached(self.frame.snapshot if self.frame else None, self.deployment)
+            if ended.exit is Exit.INTERRUPTED and cancelling.stops(self.invocation):
+                ended = self._cancel(ended)
         finally:
             interrupts.end()
             if self.attendant:
@@ -102,6 +106,26 @@ class Following:
         for companion in self.companions:
             companion.end(ended)
         return ended
+
+    def _cancel(self, left: Ending) -> Ending:
+        """Stop what is followed, follow that for as long as there may be time, and return how it ended."""
+        from bgdeploy.release.ending import cancelled
+
+        invocation = self.invocation
+        try:
+            said = cancelling.stop(invocation, self.reader, left.deployment)
+        except BgdeployError as error:
+            return replace(left, why=(*left.why, f"it could not be stopped: {error.message}"))
+        self.leave_at = invocation.clock.monotonic() + cancelling.GRACE
+        try:
+            invocation.interrupts.again()
+            ended = self._follow("finished", None)
+            invocation.interrupts.end()
+        except (KeyboardInterrupt, BgdeployError):
+            ended = left
+        if ended.exit is not Exit.INTERRUPTED:
+            return ended
+        return cancelled(self.frame.snapshot if self.frame else None, left.deployment, said)
 
     def _told(self, ended: Ending) -> Ending:
         """Return the ending with what is told beside it: whether auto scaling is back."""
@@ -165,6 +189,8 @@ class Following:
                 show(frame)
                 for companion in self.companions:
                     companion.see(frame)
+                if self.leave_at is not None and invocation.clock.monotonic() >= self.leave_at:
+                    raise KeyboardInterrupt  # as somebody does who will not wait any longer
 
             return follow(
                 self.reader,

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from bgdeploy.cli.interrupts import Interrupts
 from bgdeploy.clock import Clock, FastClock, SystemClock
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bgdeploy.views.theme import Glyphs
 
 ENVELOPE_SCHEMA = 1
+OnCancel = Literal["detach", "stop"]
 # The options that say which stack is meant, and where it is.
 _WHERE = ("sandbox", "env", "project", "profile", "region", "endpoint_url")
 
@@ -56,6 +57,7 @@ class Invocation:
     output: str = field(default_factory=lambda: _early_output(sys.argv, os.environ))
     no_color: bool = False
     debug: bool = False
+    on_cancel: OnCancel = "detach"
     typed: frozenset[str] = frozenset()  # the options that were typed; the environment has the others
     interrupts: Interrupts = field(default_factory=Interrupts)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 
@@ -13,6 +15,11 @@ def duration(_: click.Context, __: click.Parameter, value: str | None) -> int | 
         return Duration.parse(value) if value is not None else None
     except ValueError:
         raise click.BadParameter(f"{value!r} is not a duration such as 90s, 45m or 1h30m") from None
+
+
+def keep(context: click.Context, option: click.Parameter, value: Any) -> None:
+    """Keep what is asked of every following where followings find it: with the invocation."""
+    context.obj.configure(**{option.name or "": value})
 
 
 timeout = click.option(
@@ -30,4 +37,14 @@ until_shifted = click.option(
     type=click.Choice(["shifted", "finished"]),
     help="Follow until production is on it, which is the default, or until the old version is removed as well, which "
     "is when checks go on after the shift, or auto scaling has to be given back.",
+)
+on_cancel = click.option(
+    "--on-cancel",
+    type=click.Choice(["detach", "stop"]),
+    default="detach",
+    show_default=True,
+    expose_value=False,
+    callback=keep,
+    help="What SIGTERM does, and Ctrl-C where there is no terminal, as when a CI job is cancelled: leave the "
+    "deployment to whoever attaches; or stop it and roll it back.",
 )

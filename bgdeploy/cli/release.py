@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 @options.checks
 @options.until_shifted
 @options.timeout
+@options.on_cancel
 @click.option(
     "--if-active",
     type=click.Choice(["fail", "wait", "replace"]),
@@ -47,7 +48,7 @@ def release(
 
     VERSION is the image's tag: the one that ECR has goes out, else it is built and pushed. What is live already, the
     very same image and task definition, is not released again, and a release of it that is on its way is followed.
-    Ctrl-C stops following; a deployment that was started goes on.
+    Ctrl-C and SIGTERM stop following; a deployment that was started goes on, unless --on-cancel says otherwise.
     """
     from bgdeploy.release.reader import Reader
     from bgdeploy.release.way import Same
@@ -188,6 +189,7 @@ def _detached(invocation: Invocation, started: Started, settings: Settings) -> R
     help="Follow until production is on it, or until the old version is removed as well.",
 )
 @options.timeout
+@options.on_cancel
 @click.pass_obj
 def watch(invocation: Invocation, deployment: str | None, until: Until, timeout: int | None) -> Result:
     """Follow the running deployment, or a named one, from anywhere.

@@ -102,6 +102,21 @@ def detached(snapshot: Snapshot | None, deployment_id: str) -> Ending:
     return _left(snapshot, deployment_id, Kind.DETACHED, Exit.INTERRUPTED, "stopped watching")
 
 
+def cancelled(snapshot: Snapshot | None, deployment_id: str, said: str) -> Ending:
+    """Return the end of a watching that was cancelled, and has stopped the deployment: exit 130.
+
+    How that ends is CodeDeploy's, which `said` something about the stop.
+    """
+    left = detached(snapshot, deployment_id)
+    where = f" (it was {phase(snapshot)})" if snapshot else ""
+    return replace(
+        left,
+        kind=Kind.CANCELLED,
+        headline=f"cancelled: deployment {deployment_id} is being stopped and rolled back{where}",
+        why=(f"CodeDeploy says: {said}",) if said else (),
+    )
+
+
 _BEFORE_THE_VERDICT = {Phase.CREATED, Phase.INSTALLING, Phase.TEST_TRAFFIC, Phase.CHECKING}
 _UNCHECKED = "when nobody attaches to run its checks, it fails, and production stays where it is"
 

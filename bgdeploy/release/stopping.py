@@ -19,9 +19,14 @@ from bgdeploy.release.evidence import Stop
 def stop(aws: Aws, bucket: str, deployment_id: str, by: Stop, *, rollback: bool = True) -> str:
     """Stop a deployment, rolling it back unless told not to, and return what CodeDeploy says about it.
 
-    Raises BgdeployError when it is over already or does not exist. That nobody can write down who did it is no
-    reason not to stop.
+    Raises BgdeployError when it is over already or does not exist.
     """
+    note(aws, bucket, deployment_id, by)
+    return operations.stop(aws, deployment_id, rollback=rollback)
+
+
+def note(aws: Aws, bucket: str, deployment_id: str, by: Stop) -> None:
+    """Write down who stops a deployment. That nobody can is no reason not to stop."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     # The first to stop it is who stopped it: whoever comes second changes nothing.
@@ -33,7 +38,6 @@ def stop(aws: Aws, bucket: str, deployment_id: str, by: Stop, *, rollback: bool 
             ContentType="application/json",
             IfNoneMatch="*",
         )
-    return operations.stop(aws, deployment_id, rollback=rollback)
 
 
 def by_me(how: str, why: str = "", *, early: bool = False) -> Stop:

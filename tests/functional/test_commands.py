@@ -2,124 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shlex
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import urllib3
 
 from bgdeploy.cli import run
 from bgdeploy.cli.invocation import Invocation
 from bgdeploy.sandbox import control
-
-_CONFIG = """\
-load_balancer:
-  production: {port: 8391}
-  test: {port: 8392}
-  health_check: {interval: 5s, timeout: 2s}
-deployment: {keep_blue: 1m}
-# A minute lasts a second here, and a busy machine needs the time it needs.
-checks:
-  - {name: home page, get: /, contains: "Hello from {version}", timeout: 60s, within: 90s}
-"""
-_PROGRAM = [sys.executable, "-m", "bgdeploy"]
-
-
-def environ(**more: str) -> dict[str, str]:
-    """Return an environment that knows nothing of a user's AWS, and in which `bgdeploy` is this one."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "BGDEPLOY_")) and k != "CI"}
-    path = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", "")])
-    return {**kept, "PATH": path, "AWS_EC2_METADATA_DISABLED": "true", **more}
-
-
-class Shop:
-    """A provisioned project, and a shell in another folder from which its owner commands it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.project = folder / "my shop"  # with a space, as folders have
-        self.environ = environ(BGDEPLOY_SANDBOX_HOME=str(folder / "sandbox"))
-        self.project.mkdir()
-        self.run("init")
-        (self.project / "config/dev.yaml").write_text(_CONFIG, encoding="utf-8")
-        self.provisioned = self.run("provision")
-
-    def argv(self, *command: str) -> list[str]:
-        return [*_PROGRAM, "--sandbox", "--project", str(self.project), *command]
-
-    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self.argv(*command),
-            cwd=self.folder,
-            env=self.environ,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    def type(self, line: str) -> subprocess.CompletedProcess[str]:
-        """Run a line as it was printed, in a shell."""
-        return subprocess.run(
-            line, shell=True, cwd=self.folder, env=self.environ, capture_output=True, text=True, check=False
-        )
-
-    def ask(self, *command: str) -> dict[str, Any]:
-        """Run a command and return its JSON envelope, which must be all that stdout holds."""
-        done = self.run("--output", "json", *command)
-        envelope: dict[str, Any] = json.loads(done.stdout)
-        assert envelope["exit_status"] == done.returncode
-        assert envelope["ok"] == (done.returncode == 0)
-        return envelope
-
-    def begin(self, *command: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            self.argv(*command),
-            cwd=self.folder,
-            env=self.environ,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def edit(self, old: str, new: str) -> None:
-        page = self.project / "container/htdocs/index.html"
-        text = page.read_text(encoding="utf-8")
-        assert old in text
-        page.write_text(text.replace(old, new), encoding="utf-8")
-
-    def page(self) -> str:
-        url = self.ask("status")["result"]["production"]["url"]
-        return urllib3.request("GET", url, retries=False, timeout=5).data.decode()
-
-
-def await_line(process: subprocess.Popen[str], pattern: str) -> str:
-    """Read what a process says until a line has `pattern`."""
-    said = []
-    for line in process.stderr or ():
-        said.append(line)
-        if re.search(pattern, line):
-            return line
-    raise AssertionError(f"no line has {pattern!r}:\n{''.join(said)}")
-
-
-def last_line(text: str) -> str:
-    """Return the last line of a card without its label."""
-    return text.rstrip().splitlines()[-1].removeprefix("  next").strip()
+from tests.functional.shells import PROGRAM, Shop, await_line, environ, last_line
 
 
 @pytest.fixture(scope="module")
 def hopeless(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, subprocess.Popen[str]]]:
     """Commands that cannot succeed. They run beside the other tests: it takes botocore a while to lose patience."""
     folder = tmp_path_factory.mktemp("hopeless")
-    subprocess.run([*_PROGRAM, "--project", folder, "init"], env=environ(), check=True, capture_output=True)
+    subprocess.run([*PROGRAM, "--project", folder, "init"], env=environ(), check=True, capture_output=True)
     broken = tmp_path_factory.mktemp("broken") / "config"
     broken.mkdir()
     (broken / "base.yaml").write_text("app: shop\n  region: [\n", encoding="utf-8")
@@ -134,7 +37,7 @@ def hopeless(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, sub
     }
     processes = {
         name: subprocess.Popen(
-            [*_PROGRAM, *argv],
+            [*PROGRAM, *argv],
             cwd=folder,
             env=env,
             stdout=subprocess.PIPE,
@@ -154,7 +57,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory, hopeless: object) -> Iterator
     folder = tmp_path_factory.mktemp("commands")
     control.start(folder / "sandbox", speed=60.0)
     try:
-        yield Shop(folder)
+        yield Shop(folder, 8391)
     finally:
         control.stop(folder / "sandbox")
 
@@ -270,7 +173,7 @@ def test_ctrl_c_between_the_start_and_the_following_loses_nothing(
         monkeypatch.setenv(name, value)
     invocation = Interrupted()
     invocation.interrupts.install()
-    status = run(shop.argv("release", "v1", "--force")[len(_PROGRAM) :], invocation)
+    status = run(shop.argv("release", "v1", "--force")[len(PROGRAM) :], invocation)
     invocation.interrupts.restore()
     assert status == 130
     attached = shop.type(last_line(capsys.readouterr().out))

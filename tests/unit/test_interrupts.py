@@ -11,18 +11,20 @@ import pytest
 from bgdeploy.cli.interrupts import Interrupts
 
 
-def press() -> None:
-    os.kill(os.getpid(), signal.SIGINT)
+def press(one: signal.Signals = signal.SIGINT) -> None:
+    os.kill(os.getpid(), one)
 
 
 @pytest.fixture
 def interrupts() -> Iterator[Interrupts]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     installed = Interrupts()
     installed.install()
     yield installed
     installed.restore()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     signal.signal(signal.SIGINT, before)
 
 
@@ -57,6 +59,34 @@ def test_somebody_who_does_not_want_to_wait_presses_twice(interrupts: Interrupts
 def test_none_comes_any_more_at_the_end(interrupts: Interrupts) -> None:
     interrupts.end()
     press()
+
+
+def test_sigterm_comes_as_ctrl_c_does_and_is_told_apart(interrupts: Interrupts) -> None:
+    for one in (signal.SIGTERM, signal.SIGINT):
+        with pytest.raises(KeyboardInterrupt):
+            press(one)
+        assert interrupts.came is one
+
+
+def test_what_ends_a_job_sends_both_and_comes_once(interrupts: Interrupts) -> None:
+    interrupts.hold()
+    interrupts.once()
+    press()
+    press(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt):
+        interrupts.let_through()
+    press(signal.SIGTERM)
+    assert interrupts.came is signal.SIGTERM
+
+
+def test_after_the_one_that_came_another_may_be_let_come(interrupts: Interrupts) -> None:
+    interrupts.once()
+    with pytest.raises(KeyboardInterrupt):
+        press()
+    interrupts.again()
+    with pytest.raises(KeyboardInterrupt):
+        press(signal.SIGTERM)
+    press(signal.SIGTERM)
 
 
 def test_a_signal_that_is_ignored_stays_ignored() -> None:
