@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from enum import IntEnum
 from typing import Any
 
+# How a line of progress begins that is also for those who asked for none.
+WARNING = "warning: "
+
 
 class Exit(IntEnum):
     """The exit statuses of every command; the README's table is this list."""

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 @options.checks
 @options.until_shifted
 @options.timeout
+@options.quiet
 @click.pass_obj
 def rollback(
     invocation: Invocation, /, to: str | None, until: Until | None, timeout: int | None, **how: Any

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from bgdeploy.cli import cancelling
 from bgdeploy.cli.invocation import Invocation, Result
-from bgdeploy.errors import BgdeployError, Exit
+from bgdeploy.errors import WARNING, BgdeployError, Exit
 
 if TYPE_CHECKING:
     from bgdeploy.release.attendant import Attendant
@@ -63,7 +63,7 @@ def how_far(invocation: Invocation, begun: Started, asked: Until | None) -> Unti
         return asked or ("finished" if begun.scaling_suspended else "shifted")
     if asked == "shifted":
         attach = invocation.spelled(f"`bgdeploy watch {begun.deployment_id}`")
-        invocation.say(f"checks go on after the shift, but only while somebody follows: {attach}")
+        invocation.say(f"{WARNING}checks go on after the shift, but only while somebody follows: {attach}")
         return asked
     invocation.say("checks go on after the shift, so this follows until the old version is removed")
     return "finished"
@@ -148,7 +148,7 @@ class Following:
             sentence = translated(error)
             if sentence is None:
                 raise
-            told = f"the test port may still be open to somebody: {sentence.message}"
+            told = f"{WARNING}the test port may still be open to somebody: {sentence.message}"
         if told:
             self.invocation.say(told)
 
@@ -186,7 +186,8 @@ class Following:
             def keep_and_show(frame: Frame) -> None:
                 self.frame = frame
                 steer.see(frame)
-                show(frame)
+                if not invocation.quiet:
+                    show(frame)
                 for companion in self.companions:
                     companion.see(frame)
                 if self.leave_at is not None and invocation.clock.monotonic() >= self.leave_at:

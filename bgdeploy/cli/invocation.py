@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from bgdeploy.cli.interrupts import Interrupts
 from bgdeploy.clock import Clock, FastClock, SystemClock
-from bgdeploy.errors import Exit
+from bgdeploy.errors import WARNING, Exit
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -58,6 +58,7 @@ class Invocation:
     no_color: bool = False
     debug: bool = False
     on_cancel: OnCancel = "detach"
+    quiet: bool = False
     typed: frozenset[str] = frozenset()  # the options that were typed; the environment has the others
     interrupts: Interrupts = field(default_factory=Interrupts)
 
@@ -103,13 +104,13 @@ class Invocation:
 
     @property
     def interactive(self) -> bool:
-        """Tell whether somebody watches who can answer: a terminal, and not a CI job's."""
-        return sys.stderr.isatty() and sys.stdin.isatty() and "CI" not in self.environ
+        """Tell whether somebody watches who can answer: a terminal, and not a CI job's, or one that wants silence."""
+        return not self.quiet and sys.stderr.isatty() and sys.stdin.isatty() and "CI" not in self.environ
 
     @property
     def watched(self) -> bool:
         """Tell whether somebody watches a terminal that can be drawn on, and wants to read text."""
-        if not sys.stderr.isatty() or "CI" in self.environ or self.output == "json":
+        if not sys.stderr.isatty() or "CI" in self.environ or self.output == "json" or self.quiet:
             return False
         return not self.err.is_dumb_terminal
 
@@ -152,13 +153,14 @@ class Invocation:
         return console(stderr=stderr, color=not self.no_color)
 
     def say(self, line: str) -> None:
-        """Print a line of progress."""
-        click_echo(line, err=True)
+        """Print a line of progress, for who wants to know; one that begins with WARNING, for everybody."""
+        if not self.quiet or line.startswith(WARNING):
+            click_echo(line, err=True)
 
     def end_echo(self) -> None:
         """End the line on which the terminal has echoed Ctrl-C."""
         if sys.stderr.isatty():
-            self.say("")
+            click_echo("", err=True)
 
     def present(self, result: Result) -> None:
         """Print what a command returned."""

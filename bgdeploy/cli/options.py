@@ -38,6 +38,14 @@ until_shifted = click.option(
     help="Follow until production is on it, which is the default, or until the old version is removed as well, which "
     "is when checks go on after the shift, or auto scaling has to be given back.",
 )
+quiet = click.option(
+    "-q",
+    "--quiet",
+    is_flag=True,
+    expose_value=False,
+    callback=keep,
+    help="Leave out how it goes on: only warnings, errors and how it ended.",
+)
 on_cancel = click.option(
     "--on-cancel",
     type=click.Choice(["detach", "stop"]),

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 @options.checks
 @options.until_shifted
 @options.timeout
+@options.quiet
 @options.on_cancel
 @click.option(
     "--if-active",
@@ -189,6 +190,7 @@ def _detached(invocation: Invocation, started: Started, settings: Settings) -> R
     help="Follow until production is on it, or until the old version is removed as well.",
 )
 @options.timeout
+@options.quiet
 @options.on_cancel
 @click.pass_obj
 def watch(invocation: Invocation, deployment: str | None, until: Until, timeout: int | None) -> Result:

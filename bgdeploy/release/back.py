@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from bgdeploy.aws import Attrs, absent
 from bgdeploy.config import Settings
-from bgdeploy.errors import BgdeployError, Exit
+from bgdeploy.errors import WARNING, BgdeployError, Exit
 from bgdeploy.names import PLACEHOLDER
 from bgdeploy.release import appspec, inside, operations, past, preflight, record, revision, traffic
 from bgdeploy.release.checks import ChecksState, Mode, fill
@@ -148,7 +148,7 @@ def start(
     on = [alarm.name for alarm in reader.alarms() if alarm.state == "ALARM"]
     preflight.check(reader, settings.names, ignore_alarms=bool(on))
     if on:
-        say(f"{', '.join(on)} in ALARM: no alarm stops this deployment")
+        say(f"{WARNING}{', '.join(on)} in ALARM: no alarm stops this deployment")
     if not there:
         config_made(aws, strategy, say)
     told = _record(settings, good, how, aws.clock.now().isoformat(timespec="seconds"))

@@ -16,7 +16,7 @@ from typing import Literal
 
 from bgdeploy.aws import Attrs, Aws, absent
 from bgdeploy.config import Settings
-from bgdeploy.errors import BgdeployError, UsageError
+from bgdeploy.errors import WARNING, BgdeployError, UsageError
 
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")  # the registry API's grammar of a tag
 _ECR = re.compile(
@@ -175,7 +175,7 @@ class Images:
         folder = self.settings.config.build.context
         if context and self.context.is_dir() and context_hash(self.context) != context:
             self.say(
-                f"  {folder}/ has changed since {version} was built, and that is not in it: "
+                f"{WARNING}{folder}/ has changed since {version} was built, and that is not in it: "
                 "release what you see under a new version"
             )
         return Image(f"{uri}@{digest}", digest, "ecr", context)
