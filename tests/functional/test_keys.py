@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from bgdeploy.sandbox import control
-from tests.functional.test_commands import Shop, environ
+from tests.functional.shells import Shop, environ
 
 pytestmark = pytest.mark.slow
 
