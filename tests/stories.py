@@ -12,9 +12,10 @@ from bgdeploy.release import telling
 from bgdeploy.release.changes import Frame, changes
 from bgdeploy.release.checks import CheckResult, ChecksState, Measurement
 from bgdeploy.release.ending import ending
+from bgdeploy.release.evidence import Evidence, Series
 from bgdeploy.release.phase import phase
 from bgdeploy.release.record import Record
-from bgdeploy.release.report import compose
+from bgdeploy.release.report import Seen, compose
 from bgdeploy.release.reported import Report
 from bgdeploy.release.snapshot import Alarm, Event, Snapshot
 from bgdeploy.release.story import Story
@@ -115,7 +116,7 @@ def finished() -> Report:
     checks = [None if s.at < d.moment(125) else guarding((s.at - d.T0).total_seconds()) for s in snapshots]
     frames = [frame(*pair) for pair in zip(snapshots, checks, strict=True)]
     whole = telling.concluded(told(frames), frames[-1], ending(snapshots[-1]))
-    return compose("shop-dev", "us-east-1", snapshots[-1], whole, RECORD)
+    return compose("shop-dev", "us-east-1", Seen(snapshots[-1]), whole, RECORD)
 
 
 def alarmed() -> Report:
@@ -126,8 +127,11 @@ def alarmed() -> Report:
     checks = guarding(170)
     frames = [frame(s, passing() if s.at > d.moment(120) else None) for s in early]
     frames += [frame(s, checks) for s in (*run[:-1], undone)]
-    whole = telling.concluded(told(frames), frames[-1], ending(undone, checks))
-    return compose("shop-dev", "us-east-1", undone, whole, RECORD)
+    points = tuple((d.moment(60 * n), float(value)) for n, value in enumerate((0, 0, 2)))
+    series = Series("shop-dev-not-found", points, timedelta(minutes=1), ">=", 1.0)
+    evidence = Evidence(log=("config: no such file", "bye"), series=(series,))
+    whole = telling.concluded(told(frames), frames[-1], ending(undone, checks, evidence=evidence))
+    return compose("shop-dev", "us-east-1", Seen(undone), whole, RECORD)
 
 
 def _rollback_events(snapshot: Snapshot) -> tuple[Event, ...]:
@@ -151,12 +155,12 @@ def hostile() -> Report:
     seen = frame(snapshot, state)
     whole = telling.concluded(told([seen], by=EVIL), seen, ending(snapshot, state))
     record = replace(RECORD, version=EVIL, by=EVIL, image=EVIL, task_definition=EVIL, strategy=EVIL)
-    return compose(EVIL, EVIL, snapshot, whole, record)
+    return compose(EVIL, EVIL, Seen(snapshot), whole, record)
 
 
 def in_flight() -> Report:
     """Return the report of a release that moves its traffic, of which nobody has kept a story."""
-    return compose("shop-dev", "us-east-1", d.linear(300), None, RECORD)
+    return compose("shop-dev", "us-east-1", Seen(d.linear(300)), None, RECORD)
 
 
 def foreign() -> Report:
@@ -164,7 +168,7 @@ def foreign() -> Report:
     done = d.linear(980)
     other = replace(done.deployment, description="")
     later = replace(done, at=done.at + timedelta(days=1), deployment=other, task_sets=(), superseded_by="v3")
-    return compose("shop-dev", "us-east-1", later, None, None)
+    return compose("shop-dev", "us-east-1", Seen(later), None, None)
 
 
 REPORTS = {

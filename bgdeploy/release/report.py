@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from bgdeploy.checktypes import Check
@@ -13,6 +13,7 @@ from bgdeploy.quantities import Limit
 from bgdeploy.release import history, record, stories, telling
 from bgdeploy.release.changes import Frame, changes
 from bgdeploy.release.ending import ending
+from bgdeploy.release.evidence import Evidence
 from bgdeploy.release.limits import limited
 from bgdeploy.release.phase import Phase, new_version, phase, settled, shares
 from bgdeploy.release.reader import Reader
@@ -26,6 +27,14 @@ _ROLLBACK_PATIENCE = timedelta(minutes=1)  # for rollbackInfo, which may lag the
 _UNDOING = {Phase.FAILED, Phase.STOPPED, Phase.ROLLING_BACK}
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What a fresh look shows."""
+
+    snapshot: Snapshot
+    evidence: Evidence = field(default_factory=Evidence)  # of a failure that nobody looked into before
+
+
 def read(reader: Reader, deployment: str) -> Report:
     """Return all about the release that a deployment is, or that it rolls back.
 
@@ -37,7 +46,11 @@ def read(reader: Reader, deployment: str) -> Report:
     kept = _kept(reader, snapshot.deployment.id)
     key = record.key_of(snapshot.deployment.description)
     told = record.load(reader.aws, reader.target.bucket, key) if key else None
-    found = compose(reader.target.group, reader.aws.region, snapshot, kept.story if kept else None, told)
+    # Whoever followed it has looked up why it failed; for what nobody followed this is the first look.
+    known = kept and kept.story.ending and kept.story.ending.over
+    failed = snapshot.deployment.over and snapshot.deployment.status != "Succeeded"
+    seen = Seen(snapshot, Evidence() if known or not failed else reader.evidence(snapshot))
+    found = compose(reader.target.group, reader.aws.region, seen, kept.story if kept else None, told)
     return found if found.story.facts and found.story.facts.version else _named(reader, found)
 
 
@@ -61,16 +74,17 @@ def _kept(reader: Reader, deployment: str) -> Kept | None:
     return None
 
 
-def compose(stack: str, region: str, snapshot: Snapshot, kept: Story | None, told: Record | None) -> Report:
+def compose(stack: str, region: str, seen: Seen, kept: Story | None, told: Record | None) -> Report:
     """Return the report of what a fresh look shows, and of what was kept. Pure."""
+    snapshot = seen.snapshot
     frame = Frame(snapshot, phase(snapshot), snapshot.at, 0.0, changes(None, snapshot))
     whole = telling.told(kept or telling.begun(frame), frame)
-    end = _end(snapshot, whole)
+    end = _end(seen, whole)
     return Report(
         stack=stack,
         region=region,
         written=snapshot.at,
-        story=whole,
+        story=replace(whole, ending=end),
         verdict=end.headline if end else _on_its_way(snapshot),
         good=end.exit == Exit.DONE if end else None,
         kept=kept is not None,
@@ -81,15 +95,17 @@ def compose(stack: str, region: str, snapshot: Snapshot, kept: Story | None, tol
     )
 
 
-def _end(snapshot: Snapshot, story: Story) -> Ended | None:
+def _end(seen: Seen, story: Story) -> Ended | None:
     """Return how it ended: as whoever followed it found, else as it looks now; None while it goes on."""
+    snapshot = seen.snapshot
     if story.ending and story.ending.over:
         return story.ending
     done = snapshot.deployment.completed
     if not settled(snapshot, "shifted", overdue=bool(done and snapshot.at - done > _ROLLBACK_PATIENCE)):
         return None
     frame = Frame(snapshot, phase(snapshot), snapshot.at, 0.0)
-    return telling.concluded(Story(story.deployment), frame, ending(snapshot)).ending
+    ended = ending(snapshot, evidence=seen.evidence)
+    return telling.concluded(Story(story.deployment), frame, ended).ending
 
 
 def _on_its_way(snapshot: Snapshot) -> str:

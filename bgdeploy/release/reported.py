@@ -19,6 +19,11 @@ class Bound:
     unit: str  # "s", "%" or "": a part of one is a percentage
     shown: str
 
+    @property
+    def said(self) -> str:
+        """The limit in words."""
+        return f"{'at most' if self.sign == '<=' else 'at least'} {self.shown}"
+
 
 @dataclass(frozen=True)
 class Source:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from bgdeploy.aws import Aws, absent, error_code
 from bgdeploy.release import story
+from bgdeploy.release.joining import joined
 from bgdeploy.release.story import Story
 
 # What S3 says when somebody else was faster: the condition does not hold, two writes met, or the object is gone.
@@ -35,7 +36,7 @@ def save(aws: Aws, bucket: str, told: Story, seen: Kept | None) -> Kept | None:
     None when others were faster again and again. Raises ValueError when what is there cannot be read: it stays.
     """
     for _ in range(_TRIES):
-        whole = story.joined(told, seen.story) if seen else told
+        whole = joined(told, seen.story) if seen else told
         if seen and whole == seen.story:
             return seen
         etag = _put(aws, bucket, whole, seen)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from bgdeploy.errors import Exit
 from bgdeploy.release import record, story
 from bgdeploy.release.ending import ending
+from bgdeploy.release.joining import joined
 from bgdeploy.release.phase import new_version, old_version, shares
 from bgdeploy.release.snapshot import Event, Listener, Snapshot
 from bgdeploy.release.story import Story
@@ -51,7 +52,7 @@ def told(before: Story, frame: Frame, by: str = "", since: datetime | None = Non
             stages=(*_stages(before, frame.checks, frame.now),),
             watched=(story.Watched(by, since, frame.now),) if since else (),
         )
-    return story.joined(before, seen)
+    return joined(before, seen)
 
 
 def concluded(before: Story, frame: Frame, ended: Ending) -> Story:
@@ -77,8 +78,10 @@ def concluded(before: Story, frame: Frame, ended: Ending) -> Story:
         event=found.event,
         verified=found.verified,
         seconds=found.seconds,
+        log=ended.log,
+        series=ended.series,
     )
-    return story.joined(before, Story(before.deployment, ending=said))
+    return joined(before, Story(before.deployment, ending=said))
 
 
 def _late(snapshot: Snapshot) -> bool:

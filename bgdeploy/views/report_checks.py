@@ -128,9 +128,7 @@ def _shown(value: float, unit: str) -> str:
 def _plot(series: _Series, axis: Axis | None) -> Html | None:
     values = [dot.value for dot in series.dots]
     newest = _shown(values[-1], series.unit)
-    beside = ""
-    if series.bound:
-        beside = f", {'at most' if series.bound.sign == '<=' else 'at least'} {series.bound.shown}"
+    beside = f", {series.bound.said}" if series.bound else ""
     if len(values) == 1 or axis is None:
         caption = f"{series.label} {newest}{beside}"
         drawn = (

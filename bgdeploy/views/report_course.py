@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
+from bgdeploy.release.evidence import Series
 from bgdeploy.release.phase import Phase, length
+from bgdeploy.release.reported import Bound
 from bgdeploy.release.story import AlarmState, Facts, Part, Step, Story, Traffic, shared, spans
 from bgdeploy.views import report_plots as plots
 from bgdeploy.views.html import Html, tag
-from bgdeploy.views.report_plots import Axis
+from bgdeploy.views.report_plots import Axis, Dot
 
 _TOO_LATE = 99.0  # per cent of the time: what is seen first then is told by what is live
+_BEYOND = 0.03
 _KINDS = {str(Phase.SHIFTED): "kept", str(Phase.ROLLING_BACK): "bad"}
 _WORDS = {
     str(Phase.READY): "waiting for approval",
@@ -34,7 +37,9 @@ def table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> 
 
 def axis_of(facts: Facts, written: datetime) -> Axis:
     """Return the time from the deployment's start to its end, or to now."""
-    return Axis(facts.created, facts.end or max(written, facts.created))
+    end = facts.end or max(written, facts.created)
+    # A little beyond the end: what became of traffic and alarms then is part of it.
+    return Axis(facts.created, end + (end - facts.created) * _BEYOND if facts.end else end)
 
 
 def scale(axis: Axis) -> Html:
@@ -82,7 +87,7 @@ def timeline(story: Story, written: datetime) -> Html | None:
     )
     whole = tag(
         "table",
-        tag("caption", f"Lifecycle events from {day(axis.start)} to {day(axis.end)}"),
+        tag("caption", f"Lifecycle events from {day(facts.created)} to {day(facts.end or written)}"),
         tag("thead", head),
         tag("tbody", *rows),
     )
@@ -118,25 +123,26 @@ def traffic(story: Story, written: datetime) -> Html | None:
     if facts is None or not story.traffic:
         return None
     axis = axis_of(facts, written)
-    found = [_listener(story, axis, name) for name in ("production", "test")]
+    end = facts.end or written
+    found = [_listener(story, axis, end, name) for name in ("production", "test")]
     return tag("section", tag("h2", "Traffic"), *found) if any(found) else None
 
 
-def _listener(story: Story, axis: Axis, name: str) -> Html | None:
+def _listener(story: Story, axis: Axis, end: datetime, name: str) -> Html | None:
     changes = shared(story, name)
     if not changes or axis.place(changes[0].at) > _TOO_LATE:
         return None
     title = f"{name.capitalize()} listener: " + "; then ".join(
         f"{_told(each)} from {each.at:%H:%M:%S}" for each in changes[:12]
     )
-    unseen = list(plots.gaps(axis, changes[0].at, story.watched))
+    unseen = list(plots.unwatched(changes[0].at, min(end, axis.end), story.watched))
     rows = [(f"{each.at:%H:%M:%SZ}", _told(each)) for each in changes]
     told = tag("details", tag("summary", "As a table"), table("", ("From", "Shares"), rows))
     return tag(
         "figure",
         tag("h3", f"{name.capitalize()} listener"),
         tag("ul", *_legend(changes, gaps=bool(unseen)), class_="legend"),
-        plots.traffic(axis, changes, story.watched, title, plots.TALL if name == "production" else plots.LOW),
+        plots.traffic(axis, changes, unseen, title, plots.TALL if name == "production" else plots.LOW),
         scale(axis),
         told,
     )
@@ -163,22 +169,48 @@ def _legend(changes: Sequence[Traffic], *, gaps: bool) -> Iterator[Html]:
 
 def alarms(story: Story, written: datetime) -> Html | None:
     """Return the states of each alarm, with what was measured when it changed."""
-    facts = story.facts
-    if facts is None or not story.alarms:
+    facts, numbers = story.facts, story.ending.series if story.ending else ()
+    if facts is None or not (story.alarms or numbers):
         return None
-    axis = axis_of(facts, written)
-    names = dict.fromkeys(each.name for each in story.alarms)
-    found = {name: _changes(story.alarms, name) for name in names}
-    rows = (_alarm(axis, name, states) for name, states in found.items())
+    states = _states(story.alarms, axis_of(facts, written)) if story.alarms else ()
+    return tag("section", tag("h2", "Alarms"), *states, *map(_numbers, numbers))
+
+
+def _states(found: Sequence[AlarmState], axis: Axis) -> Iterator[Html]:
+    changes = {name: _changes(found, name) for name in dict.fromkeys(each.name for each in found)}
     head = tag(
         "tr",
         tag("th", "Alarm", scope="col"),
         tag("th", "At the end", scope="col"),
         tag("th", scale(axis), scope="col", aria_label="When"),
     )
+    rows = (_alarm(axis, name, states) for name, states in changes.items())
     strips = tag("table", tag("caption", "The higher, the worse"), tag("thead", head), tag("tbody", *rows))
-    said = sorted((each for states in found.values() for each in states), key=lambda each: each.at)
-    return tag("section", tag("h2", "Alarms"), tag("div", strips, class_="scroll"), _history(said))
+    yield tag("div", strips, class_="scroll")
+    yield _history(sorted((each for one in changes.values() for each in one), key=lambda each: each.at))
+
+
+def _numbers(series: Series) -> Html | None:
+    """Return what an alarm that went off had measured, period by period."""
+    if not series.points:
+        return None
+    limit = f"{series.limit:g}" if series.limit is not None else ""
+    bound = _Alarming("", series.operator, series.limit, "", limit) if series.limit is not None else None
+    dots = [
+        Dot(at, value, "fail" if series.breaches(value) else "pass", f"{value:g} at {at:%H:%M}")
+        for at, value in series.points
+    ]
+    caption = f"{series.alarm}: what it measured, every {length(series.period)}"
+    axis = Axis(series.points[0][0], series.points[-1][0])
+    return _figure(caption, plots.dots(axis, dots, bound, caption), scale(axis))
+
+
+class _Alarming(Bound):
+    """A limit beyond which an alarm goes off."""
+
+    @property
+    def said(self) -> str:
+        return f"alarm when {self.sign} {self.shown}"
 
 
 def _changes(found: Sequence[AlarmState], name: str) -> list[AlarmState]:
@@ -214,8 +246,15 @@ def _measured(each: AlarmState) -> str:
 
 
 def trouble(story: Story) -> Html | None:
-    """Return what was heard of tasks that did not come up."""
-    if not story.trouble:
+    """Return what was heard of tasks that did not come up, and their last words."""
+    log = story.ending.log if story.ending else ()
+    if not story.trouble and not log:
         return None
     rows = [(f"{each.at:%H:%M:%SZ}", each.subject, each.text) for each in story.trouble]
-    return tag("section", tag("h2", "Tasks"), table("What went wrong", ("At", "Tasks", "Why"), rows))
+    return tag(
+        "section",
+        tag("h2", "Tasks"),
+        table("What went wrong", ("At", "Tasks", "Why"), rows) if rows else None,
+        tag("h3", "Last words of a task that stopped") if log else None,
+        tag("pre", "\n".join(log)) if log else None,
+    )

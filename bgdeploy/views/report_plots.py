@@ -20,6 +20,9 @@ _HEADROOM = 1.25  # of a plot above its highest value
 _GAP = timedelta(seconds=30)  # for which nobody may watch without being missed
 
 
+Gap = tuple[datetime, datetime]
+
+
 @dataclass(frozen=True)
 class Axis:
     """The time that a plot is about."""
@@ -119,9 +122,7 @@ def bar(axis: Axis, start: datetime, end: datetime, status: str, title: str) -> 
 # Traffic
 
 
-def traffic(
-    axis: Axis, found: Sequence[Traffic], watched: Sequence[Watched], title: str, height: int
-) -> Html:
+def traffic(axis: Axis, found: Sequence[Traffic], gaps: Sequence[Gap], title: str, height: int) -> Html:
     """Return who got how much of a listener's requests: green from below, blue above it."""
     ends = [*(each.at for each in found[1:]), axis.end]
     areas = [area for each, end in zip(found, ends, strict=True) for area in _shared(axis, each, end, height)]
@@ -129,7 +130,7 @@ def traffic(
     scale = [
         tag("text", label, x=6, y=y, class_="scale") for label, y in (("100%", 15.0), ("0%", height - 6.0))
     ]
-    unseen = [_unwatched(axis, start, end, height) for start, end in gaps(axis, found[0].at, watched)]
+    unseen = [_hidden(axis, start, end, height) for start, end in gaps]
     return _svg(height, title, *areas, *unseen, *grid, *scale, class_="plot traffic")
 
 
@@ -145,20 +146,20 @@ def _shared(axis: Axis, each: Traffic, end: datetime, height: int) -> Iterator[H
         yield _rect(left, right, top, tall, f"side-{part.side or 'other'}", said)
 
 
-def _unwatched(axis: Axis, start: datetime, end: datetime, height: int) -> Html:
+def _hidden(axis: Axis, start: datetime, end: datetime, height: int) -> Html:
     said = f"nobody watched from {start:%H:%M:%SZ} to {end:%H:%M:%SZ}"
     return _rect(axis.place(start), axis.place(end), 0, height, "gap", said)
 
 
-def gaps(axis: Axis, since: datetime, watched: Sequence[Watched]) -> Iterator[tuple[datetime, datetime]]:
-    """Yield the times from `since` on in which nobody watched: what was there is what was seen last."""
+def unwatched(since: datetime, to: datetime, watched: Sequence[Watched]) -> Iterator[Gap]:
+    """Yield the times from `since` on in which nobody watched: what is shown there is what was seen last."""
     until = since
     for each in sorted(watched, key=lambda each: each.since):
         if each.since - until > _GAP:
             yield until, each.since
         until = max(until, each.until)
-    if axis.end - until > _GAP:
-        yield until, axis.end
+    if to - until > _GAP:
+        yield until, to
 
 
 # Checks
@@ -181,9 +182,8 @@ def dots(axis: Axis, found: Sequence[Dot], bound: Bound | None, title: str) -> H
 
 
 def _limit(bound: Bound, y: float) -> list[Html]:
-    word = "at most" if bound.sign == "<=" else "at least"
     label_y = y - 5 if y > 18 else y + 14
-    text = tag("text", f"{word} {bound.shown}", x="100%", y=label_y, dx=-6, class_="limit end")
+    text = tag("text", bound.said, x="100%", y=label_y, dx=-6, class_="limit end")
     return [_line(0, y, 100, y, "limit"), text]
 
 

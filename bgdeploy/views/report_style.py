@@ -81,7 +81,7 @@ td.when { white-space: nowrap; }
 td.bars { width: 38%; padding-right: 0; min-width: 7rem; vertical-align: middle; }
 tr.bad th, td.bad, .fail-word { color: var(--bad); font-weight: 600; }
 .scroll { overflow-x: auto; }
-.scroll + .scroll { margin-top: 1.5rem; }
+.scroll + .scroll, .scroll + figure { margin-top: 1.5rem; }
 
 figure { margin: 0 0 1.25rem; }
 figcaption { margin-top: .3rem; }
@@ -97,7 +97,7 @@ figcaption { margin-top: .3rem; }
 .check { border-top: 1px solid var(--rule); padding: 1rem 0 .6rem; break-inside: avoid; }
 .check h3 .mark { margin-right: .3rem; }
 .check.good h3 .mark, .check.bad h3 .mark, .check.open h3 .mark { color: var(--tone); }
-.check pre {
+pre {
   background: var(--tint); padding: .6rem .8rem; margin: .5rem 0; white-space: pre-wrap;
   overflow-wrap: anywhere; font-size: .8rem;
 }

@@ -22,6 +22,7 @@ pytestmark = [
 ]
 
 _CONFIG = """\
+app: reporting
 load_balancer:
   production: {port: 8691}
   test: {port: 8692}

@@ -24,6 +24,7 @@ from bgdeploy.sandbox.control import Running
 pytestmark = pytest.mark.slow
 
 _CONFIG = """\
+app: recording
 load_balancer:
   production: {port: 8791}
   test: {port: 8792}

@@ -14,8 +14,9 @@ from bgdeploy.aws import Aws
 from bgdeploy.clock import FastClock, SystemClock
 from bgdeploy.release import stories
 from bgdeploy.release.ending import ending
+from bgdeploy.release.joining import joined
 from bgdeploy.release.keeper import Keeper
-from bgdeploy.release.story import Story, joined
+from bgdeploy.release.story import Story
 from tests import deployments as d
 from tests import stories as told
 

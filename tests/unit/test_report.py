@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bgdeploy.release.report import compose
+from bgdeploy.release.report import Seen, compose
 from bgdeploy.release.reported import Report
 from bgdeploy.views.html import Html, joined, tag
 from bgdeploy.views.report import page
@@ -161,13 +161,21 @@ def test_the_time_in_which_nobody_watched_is_marked() -> None:
     frames = [told.frame(d.linear(at)) for at in (1, 118, 145)]
     later = [told.frame(d.linear(at)) for at in (500, 700, 980)]
     whole = told.told(later, "ben@elsewhere", told.told(frames))
-    text = Page(compose("shop-dev", "us-east-1", d.linear(980), whole, told.RECORD)).text
+    text = Page(compose("shop-dev", "us-east-1", Seen(d.linear(980)), whole, told.RECORD)).text
     assert "nobody watched from 19:32:25Z to 19:38:20Z" in text
     assert "nobody watched" not in Page(told.finished()).text
 
 
 def test_an_alarm_is_told_with_what_was_measured_and_its_limit() -> None:
     assert "2 (alarm when >= 1)" in Page(told.alarmed()).text
+
+
+def test_an_alarm_that_went_off_shows_its_numbers_and_a_task_its_last_words() -> None:
+    text = Page(told.alarmed()).text
+    assert "shop-dev-not-found: what it measured, every 1m00s" in text
+    assert "2 at 19:32" in text
+    assert "alarm when >= 1" in text
+    assert "config: no such file\nbye" in text
 
 
 def test_without_a_story_the_page_says_that_nobody_followed() -> None:

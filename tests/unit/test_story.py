@@ -15,6 +15,7 @@ from bgdeploy.release import story as stories
 from bgdeploy.release import telling
 from bgdeploy.release.back import undone
 from bgdeploy.release.ending import detached, ending, gave_up
+from bgdeploy.release.joining import joined
 from bgdeploy.release.story import (
     AlarmState,
     Checked,
@@ -28,7 +29,6 @@ from bgdeploy.release.story import (
     Traffic,
     Trouble,
     Watched,
-    joined,
     shared,
     spans,
 )
