@@ -28,7 +28,7 @@ load_balancer:
   test: {{port: 8792}}
   health_check: {{interval: 5s, timeout: 2s}}
 deployment: {{approval: {approval}, keep_blue: 2h}}
-checks: []
+checks: {checks}
 """
 # A child whose terminal this is: job control and Ctrl-Z need a controlling one.
 _CHILD = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
@@ -93,7 +93,7 @@ class Terminal:
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Keyed]:
     """v1 is live; whatever comes next waits for approval."""
     made = _Keyed(tmp_path_factory.mktemp("keys"))
     assert made.run("release", "v1", "--until", "finished").returncode == 0
@@ -113,8 +113,8 @@ class _Keyed(Shop):
         self.configure(approval="none")
         self.provisioned = self.run("provision")
 
-    def configure(self, approval: str) -> None:
-        text = _CONFIG.format(approval=approval)
+    def configure(self, approval: str, checks: str = "[]") -> None:
+        text = _CONFIG.format(approval=approval, checks=checks)
         (self.project / "config/dev.yaml").write_text(text, encoding="utf-8")
 
 
@@ -157,6 +157,18 @@ def test_a_stops_it_when_it_is_pressed_twice(shop: Shop) -> None:
     assert terminal.close() == 4, terminal.said
     assert "with the board's key a" in terminal.said
     assert terminal.as_before
+
+
+def test_p_accepts_checks_that_were_inconclusive(shop: _Keyed) -> None:
+    shop.configure(approval="1h", checks='[{name: unsure, command: "exit 2"}]')
+    terminal = Terminal(shop, "release", "v3")
+    terminal.wait_for("p accept the checks")
+    terminal.press("p")
+    terminal.wait_for("p promote")
+    terminal.press("d")
+    assert terminal.close() == 130
+    assert shop.run("stop").returncode == 0
+    assert shop.run("watch").returncode == 4
 
 
 def test_without_a_terminal_to_type_at_no_keys_are_offered(shop: Shop) -> None:
