@@ -22,7 +22,6 @@ from botocore.exceptions import ClientError
 
 POLL_SECONDS = 0.5
 ENOUGH_TO_ANSWER = 60_000  # milliseconds of this invocation that are kept for the answer
-OURS = "bgdeploy release "  # how bgdeploy's deployments are described
 KEY = re.compile(r"^bgdeploy release \S+ \[([0-9a-z]+)\]")
 
 
@@ -74,9 +73,8 @@ class Hook:
         found = self.codedeploy.get_deployment(deploymentId=self.deployment)["deploymentInfo"]
         if found.get("creator") == "codeDeployRollback":
             return "Succeeded", "a rollback returns to what was live: there is nothing to check"
-        if not found.get("description", "").startswith(OURS):
-            return "Failed", "not started by bgdeploy, so nobody would check it: use `bgdeploy release`"
-        record = self.record(found["description"])
+        # Without a key in its description it was not started by bgdeploy: `bgdeploy watch` may claim it all the same.
+        record = self.record(found.get("description", ""))
         if record.get("door"):
             return self.check(record)
         lease = int(self.environ["LEASE_SECONDS"])

@@ -44,16 +44,19 @@ class Companion(Protocol):
 def attendant(invocation: Invocation, reader: Reader, record: Record | None = None) -> Attendant:
     """Return who runs the checks of what `reader` reads, for whoever started the program."""
     from bgdeploy.release.attendant import Attendant
+    from bgdeploy.release.foreign import record_for
     from bgdeploy.release.opening import Caller
 
+    settings = invocation.settings()
     return Attendant(
         reader.aws,
         reader.target,
         record,
         folder=invocation.project,
         interactive=invocation.interactive,
-        early=invocation.settings().config.deployment.early_fail,
-        caller=Caller.of(invocation.settings(), invocation.environ),
+        early=settings.config.deployment.early_fail,
+        caller=Caller.of(settings, invocation.environ),
+        otherwise=lambda snapshot: record_for(snapshot, settings),
     )
 
 

@@ -47,6 +47,9 @@ class Attendant:
     interactive: bool = False  # somebody is there who can be asked about inconclusive checks
     early: EarlyFail | None = None  # when to give up before users are on it; None: never
     caller: Caller = NOBODY  # for whom the test port is opened
+    otherwise: Callable[[Snapshot], Record] | None = (
+        None  # what to ask of what bgdeploy did not start; None: nothing
+    )
     _giving_up: GivingUp | None = None
     _holding: Holding | None = None
     _guarding: Guarding | None = None
@@ -90,10 +93,14 @@ class Attendant:
         if session and (not wanted or not ours):
             session.release(snapshot)
         key = records.key_of(snapshot.deployment.description)
-        if not wanted or ours or key is None:  # without a key it is not bgdeploy's: nobody knows what to ask
+        if not wanted or ours or (key is None and self.otherwise is None):
             return session
         known = self.record if self.record and self.record.key == key else None
-        means = Means(self._time, self.target.reach, known, key, self.ask, self.folder, self.interactive)
+        if key is None and self.otherwise:
+            known = self.otherwise(snapshot)
+        means = Means(
+            self._time, self.target.reach, known, key or "", self.ask, self.folder, self.interactive
+        )
         begun = begin(snapshot, means)
         begun.start()
         return begun

@@ -29,6 +29,7 @@ from bgdeploy.release import record as records
 from bgdeploy.release import traffic
 from bgdeploy.release.back import live
 from bgdeploy.release.logs import Log
+from bgdeploy.release.past import own_appspec
 from bgdeploy.release.phase import Phase, phase
 from bgdeploy.release.reader import Reader, find_target
 from bgdeploy.release.record import key_of
@@ -444,3 +445,21 @@ def test_the_history_tells_what_became_of_each_release_and_folds_rollbacks_into_
     assert [one["version"] for one in told if one["undoes"]] == ["v2", "v1"]
     assert not {one["rollback"] for one in told} & {one["deployment"] for one in told}
     assert all(one["by"] and one["seconds"] > 0 and "@sha256:" in one["image"] for one in told[1:])
+
+
+def test_a_release_that_somebody_else_started_is_watched_like_any_other(shop: Shop) -> None:
+    newest = next(info for info in reversed(_deployments(shop)) if info["status"] == "Succeeded")
+    content = own_appspec(shop.aws, newest)
+    shop.approve_within(60)
+    made = shop.aws.client("codedeploy").create_deployment(
+        applicationName=shop.target.application,
+        deploymentGroupName=shop.target.group,
+        revision={"revisionType": "AppSpecContent", "appSpecContent": {"content": content}},
+    )
+    _, end = shop.begin("watch", "--until", "shifted")
+    shop.await_(lambda: phase(shop.reader.read(made["deploymentId"])) is Phase.READY)
+    shop.run("promote")
+    ended = end()
+    assert (ended.status, ended.data["kind"]) == (0, "live"), ended
+    assert (ended.data["deployment"], ended.data["version"]) == (made["deploymentId"], "v1")
+    assert [(each["name"], each["passed"]) for each in ended.data["checks"]["results"]] == [("page", True)]

@@ -107,6 +107,15 @@ def test_a_deployment_without_a_record_is_not_attended(rig: Rig, description: st
     assert (attendant.state.stage, rig.answers) == ("idle", [])
 
 
+def test_a_deployment_that_bgdeploy_did_not_start_is_asked_what_the_watchers_config_asks(rig: Rig) -> None:
+    rig.call()
+    attendant = rig.attendant(
+        remembers=False, at=rig.snapshot(description="by hand"), otherwise=lambda snapshot: rig.record
+    )
+    until(lambda: attendant.state.stage == "passed")
+    assert rig.answers == ["Succeeded"]
+
+
 def test_who_holds_the_claim_elsewhere_is_told_and_left_alone(rig: Rig) -> None:
     theirs = Claims(rig.aws, BUCKET, DEPLOYMENT, ELSEWHERE)
     mine = theirs.take(None)

@@ -206,10 +206,14 @@ def test_a_rollback_is_let_through_at_once() -> None:
 
 
 @pytest.mark.parametrize("description", ["", "from the console", "my bgdeploy release "])
-def test_a_deployment_that_bgdeploy_did_not_start_is_refused_at_once(description: str) -> None:
+def test_a_deployment_that_bgdeploy_did_not_start_may_be_claimed_as_well(description: str) -> None:
     call = Call(description=description)
-    assert (call.run(), call.time.slept) == (["Failed"], 0)
-    assert call.bucket.objects == {}
+    call.time.at(10, lambda: call.claim(answer="Succeeded"))
+    assert (call.run(), call.time.slept) == ([], 10)
+
+
+def test_a_deployment_that_nobody_knows_fails_closed_like_any_other() -> None:
+    assert Call(description="from the console").run() == ["Failed"]
 
 
 def test_an_answer_that_somebody_gave_before_is_left_alone(capsys: pytest.CaptureFixture[str]) -> None:
