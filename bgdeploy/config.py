@@ -11,6 +11,7 @@ from bgdeploy.names import Names
 from bgdeploy.quantities import Duration as Duration
 from bgdeploy.quantities import Latency as Latency
 from bgdeploy.quantities import Percent as Percent
+from bgdeploy.quantities import SecretUrl as SecretUrl
 from bgdeploy.quantities import lasting
 
 Name = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]*$", max_length=40)]
@@ -266,6 +267,17 @@ class Logs(Base, frozen=True):
     retention: Duration = lasting("14d")
 
 
+Occasion = Literal["start", "approval", "end"]
+
+
+class Notification(Base, frozen=True):
+    """Who is told of releases, one of the two, and of what about them."""
+
+    sns: Annotated[str, Meta(pattern=r"^arn:[\w-]+:sns:[\w-]+:\d{12}:[\w-]{1,256}$")] | None = None  # a topic
+    webhook: SecretUrl | None = None  # takes the JSON that Slack takes
+    on: tuple[Occasion, ...] = ("start", "approval", "end")
+
+
 class Config(Base, frozen=True):
     app: Name
     region: str = "us-east-1"
@@ -285,6 +297,12 @@ class Config(Base, frozen=True):
     )
     alarms: tuple[Alarm, ...] = ()
     logs: Logs = field(default_factory=Logs)
+    notifications: tuple[Notification, ...] = ()
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """The ARNs of the topics that are told of releases."""
+        return tuple(dict.fromkeys(one.sns for one in self.notifications if one.sns))
 
 
 class Settings(Struct, frozen=True):

@@ -19,7 +19,7 @@ import yaml
 
 from bgdeploy.config import Config, Settings
 from bgdeploy.errors import UsageError
-from bgdeploy.quantities import QUANTITIES, Limit, Quantity
+from bgdeploy.quantities import QUANTITIES, Limit, Quantity, SecretUrl
 from bgdeploy.rules import broken_rules
 
 KeyPath = tuple["str | int", ...]
@@ -173,7 +173,9 @@ class _Reading:
     def _pairs(self, node: yaml.MappingNode, path: KeyPath) -> Iterator[tuple[str, Any]]:
         seen: set[str] = set()
         for key_node, value_node in node.value:
-            key = str(self.loader.construct_object(key_node))
+            # As it is written: YAML takes `on` and `no` for true and false.
+            plain = isinstance(key_node, yaml.ScalarNode)
+            key = str(key_node.value if plain else self.loader.construct_object(key_node))
             if key in seen:
                 self._problem((*path, key), key_node, "is written twice")
             seen.add(key)
@@ -286,7 +288,8 @@ class _Checker:
         try:
             return kind.parse(str(value) if plain or isinstance(value, str) else f"!{value}")
         except ValueError:
-            return self._problem(path, f"must be {kind.form}, not {_shown(value)}")
+            shown = "(not shown)" if kind is SecretUrl else _shown(value)
+            return self._problem(path, f"must be {kind.form}, not {shown}")
 
     def _leaf(self, kind: Any, value: Any, path: KeyPath) -> Any:
         try:

@@ -1,9 +1,10 @@
-"""How people write quantities in the config: durations, percentages, times, limits, loads, comparisons."""
+"""How people write in the config what YAML has no type for: durations, percentages, limits, loads, secret URLs."""
 
 from __future__ import annotations
 
 import re
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 from msgspec import field
 
@@ -190,8 +191,43 @@ class Comparison(str):
         return f"^{_COMPARISON.pattern}$"
 
 
-Quantity = Duration | Percent | Latency | Limit | Load | Comparison
-QUANTITIES: tuple[type[Quantity], ...] = (Duration, Percent, Latency, Limit, Load, Comparison)
+class SecretUrl:
+    """A URL that lets whoever has it speak: printed, written or in an error it is its host alone."""
+
+    form: ClassVar[str] = "a URL that begins with https://, or on loopback with http://"
+
+    def __init__(self, text: str) -> None:
+        self.text = text  # "" where there is none
+
+    @classmethod
+    def parse(cls, text: str) -> SecretUrl:
+        """Return the URL that `text` writes. Raises ValueError for anything else, without the text."""
+        if text.strip() and not re.search(cls.pattern(), text.strip()):
+            raise ValueError(cls.form)
+        return cls(text.strip())
+
+    @staticmethod
+    def pattern() -> str:
+        return r"^(https://[^/\s]|http://(localhost|127(\.\d+){3}|\[::1\])(:\d+)?(/|$)|\$\{env:)\S*$"
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self.text).hostname or ""
+
+    def __str__(self) -> str:
+        return f"{self.host}/… (hidden)" if self.text else ""
+
+    __repr__ = __str__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SecretUrl) and other.text == self.text
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+
+Quantity = Duration | Percent | Latency | Limit | Load | Comparison | SecretUrl
+QUANTITIES: tuple[type[Quantity], ...] = (Duration, Percent, Latency, Limit, Load, Comparison, SecretUrl)
 
 
 def lasting(text: str) -> Any:

@@ -56,6 +56,15 @@ def broken_rules(config: Config, env: str) -> Iterator[Broken]:
     yield from broken_check_rules(config.checks)
     yield from _checks_from_hook(config)
     yield from broken_alarm_rules(config, Names(f"{config.app}-{env}"))
+    yield from _notifications(config)
+
+
+def _notifications(config: Config) -> Iterator[Broken]:
+    for index, one in enumerate(config.notifications):
+        if one.sns and one.webhook:
+            yield ("notifications", index), "has a topic and a webhook: write two of them"
+        if one.sns and one.sns.split(":")[3] != config.region:
+            yield ("notifications", index, "sns"), f"must be a topic in {config.region}, where the stack is"
 
 
 def _checks_from_hook(config: Config) -> Iterator[Broken]:

@@ -30,11 +30,14 @@ class Server:
         self.replies = list(replies)
         self.connections: set[tuple[str, int]] = set()
         self.requests: list[str] = []
+        self.bodies: list[bytes] = []  # what was posted
         self.url = ""
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         self.connections.add(request.client_address)
         self.requests.append(request.path)
+        if request.command == "POST":
+            self.bodies.append(request.rfile.read(int(request.headers["Content-Length"])))
         reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
         reply(request)
 
@@ -58,6 +61,9 @@ def serving(*replies: Reply) -> Iterator[Server]:
                 server.answer(self)
             except OSError:  # whoever asked has hung up
                 self.close_connection = True
+
+        def do_POST(self) -> None:
+            self.do_GET()
 
         def log_message(self, *_: object) -> None:
             """A test's output is no log."""

@@ -1,4 +1,4 @@
-"""Who goes along with every following: whoever keeps the story for later."""
+"""Who goes along with every following: whoever keeps the story for later, and whoever tells people of it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 def companions(invocation: Invocation, reader: Reader) -> tuple[Companion, ...]:
     """Return who goes along with a following of what `reader` reads."""
+    from bgdeploy.cli.notifying import Notifier
     from bgdeploy.release.keeper import Keeper
 
-    return (Keeper(reader.aws, reader.target.bucket),)
+    keeper = Keeper(reader.aws, reader.target.bucket)
+    whom = invocation.settings().config.notifications
+    return (keeper, Notifier(invocation, reader, whom)) if whom else (keeper,)

@@ -45,6 +45,9 @@ WATCH = (
     + calls("cloudwatch", "GetMetricData", on.ANYTHING)
 )
 
+# Whoever follows tells the topics that the config names.
+NOTIFY = calls("sns", "Publish", on.TOPICS)
+
 # The test port is opened for who runs the checks, by a rule that is made with its tags, and goes by them.
 OPENING = (
     calls("ec2", "DescribeSecurityGroups", on.ANYTHING)

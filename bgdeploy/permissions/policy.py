@@ -26,8 +26,11 @@ Use = Literal["provision", "release", "watch", "teardown", "ci"]
 LONGEST_MANAGED = 6144  # characters of a managed policy (IAM's quotas)
 
 
-def needed_calls(use: Use, resources: Sequence[Resource]) -> tuple[Call, ...]:
-    """Return what is called for one use on a stack of these resources, each call once."""
+def needed_calls(use: Use, resources: Sequence[Resource], *, notifies: bool = False) -> tuple[Call, ...]:
+    """Return what is called for one use on a stack of these resources, each call once.
+
+    `notifies` says that topics are told of its releases.
+    """
     kinds = [kind for cls, kind in KINDS.items() if any(isinstance(each, cls) for each in resources)]
     found: Mapping[Use, Iterator[Calls]] = {
         "provision": _provision(kinds, resources),
@@ -37,6 +40,8 @@ def needed_calls(use: Use, resources: Sequence[Resource]) -> tuple[Call, ...]:
         "ci": _ci(kinds, resources),
     }
     needed = dict.fromkeys(call for group in found[use] for call in group)
+    if notifies and use in {"release", "watch", "ci"}:
+        needed |= dict.fromkeys(commands.NOTIFY)
     return tuple(call for call in needed if on.MANAGED not in call.on or _managed(resources))
 
 
@@ -134,6 +139,8 @@ class Place:
         if scope is on.MANAGED:
             only = tuple(("ArnEquals", "iam:PolicyARN", arn) for arn in _managed(self.resources))
             return replace(scope, condition=only)
+        if scope is on.TOPICS:
+            return replace(scope, arns=self.settings.config.topics)
         if scope in (on.NETWORK, on.NEW_TAGS):
             kinds = {each.kind for each in self.resources}
             return replace(scope, arns=tuple(arn for kind, arn in on.NETWORK_ARNS.items() if kind in kinds))
@@ -148,7 +155,7 @@ class Place:
 
 def document(use: Use, place: Place) -> dict[str, Any]:
     """Return the smallest policy for one use: a statement for each scope, by name."""
-    called = needed_calls(use, place.resources)
+    called = needed_calls(use, place.resources, notifies=bool(place.settings.config.topics))
     needs = [need for call in called for need in call.needs]
     scopes = {need.on.sid: place.exact(need.on) for need in needs}
     statements = [_statement(scopes[sid], needs, place.words) for sid in sorted(scopes)]

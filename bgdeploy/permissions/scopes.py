@@ -34,6 +34,7 @@ RECORDS = Scope("Records", ("arn:aws:s3:::{bucket}/releases/*",))
 STORIES = Scope("Stories", ("arn:aws:s3:::{bucket}/releases/*.story.json",))
 IMAGES = Scope("Images", ("arn:aws:s3:::{bucket}/images/*",))
 SUSPENSION = Scope("Suspension", ("arn:aws:s3:::{bucket}/scaling/*",))
+TOPICS = Scope("Topics", ())  # those of the config: `Place` says which
 REPOSITORY = Scope("Repository", _arns("ecr", "repository/{name}"))
 LOGS = Scope(
     "Logs",

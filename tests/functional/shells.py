@@ -72,11 +72,11 @@ class Shop:
         assert envelope["ok"] == (done.returncode == 0)
         return envelope
 
-    def begin(self, *command: str) -> subprocess.Popen[str]:
+    def begin(self, *command: str, **env: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             self.argv(*command),
             cwd=self.folder,
-            env=self.environ,
+            env=self.environ | env,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

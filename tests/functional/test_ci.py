@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from bgdeploy.aws import Aws
+from bgdeploy.clock import SystemClock
 from bgdeploy.sandbox import control
-from tests.functional.shells import Shop
+from tests.functional.shells import Shop, await_line
+from tests.servers import Server, say, serving
 
 pytestmark = pytest.mark.slow
+
+_TOPIC = "arn:aws:sns:us-east-1:123456789012:releases"
+_NOTIFICATIONS = """
+notifications:
+  - sns: ${env:TOPIC:-}
+    on: [end]
+  - webhook: "${env:WEBHOOK:-}"
+"""
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +30,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     folder = tmp_path_factory.mktemp("ci")
     control.start(folder / "sandbox", speed=60.0)
     try:
-        yield Shop(folder, 9491)
+        yield Shop(folder, 9491, _NOTIFICATIONS)
     finally:
         control.stop(folder / "sandbox")
 
@@ -27,7 +40,83 @@ def test_quietly_a_release_says_only_how_it_ended_and_what_to_know(shop: Shop) -
     assert (first.returncode, first.stderr) == (0, "")
     assert "v1 is live and verified" in first.stdout
     shop.edit("<body", "<!-- changed --><body")
-    again = shop.run("release", "v1", "--force", "-q")
+    again = shop.run("release", "v1", "--force", "--if-active", "replace", "-q")
     assert again.returncode == 0
     assert again.stderr.startswith("warning: container/ has changed since v1 was built")
     assert len(again.stderr.splitlines()) == 1
+
+
+@pytest.fixture(scope="module")
+def aws(shop: Shop) -> Iterator[Aws]:
+    running = control.find(Path(shop.environ["BGDEPLOY_SANDBOX_HOME"]))
+    assert running is not None
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in running.exports().items():
+            patch.setenv(name, value)
+        yield Aws(stack="somebody", region="us-east-1", clock=SystemClock())
+
+
+@pytest.fixture(scope="module")
+def inbox(aws: Aws) -> tuple[str, str]:
+    """Return a topic, and the queue of somebody who has subscribed to it."""
+    sns, sqs = aws.client("sns"), aws.client("sqs")
+    topic = sns.create_topic(Name="releases")["TopicArn"]
+    queue = sqs.create_queue(QueueName="inbox")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    return topic, queue
+
+
+def received(aws: Aws, queue: str) -> list[dict[str, str]]:
+    sqs = aws.client("sqs")
+    found = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", [])
+    for message in found:
+        sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+    return [json.loads(message["Body"]) for message in found]
+
+
+def said(server: Server) -> list[str]:
+    return [json.loads(body)["text"] for body in server.bodies]
+
+
+def test_a_topic_and_a_webhook_are_told_once_though_two_follow(
+    shop: Shop, aws: Aws, inbox: tuple[str, str]
+) -> None:
+    topic, queue = inbox
+    with serving(say(200, b"ok")) as server:
+        env = {"TOPIC": topic, "WEBHOOK": f"{server.url}/services/s3cret"}
+        with shop.begin("release", "v1", "--force", "--if-active", "replace", **env) as process:
+            await_line(process, "Install: began")
+            watched = shop.run("--output", "json", "watch", **env)
+            out, err = process.communicate()
+        assert (process.returncode, json.loads(watched.stdout)["exit_status"]) == (0, 0), err
+        begun, ended = said(server)
+    assert begun == "⏳ ecs-blue-green-demo-dev: the release of v1 has begun, over v1"
+    assert ended.startswith("✅ ecs-blue-green-demo-dev: v1 is live and verified after ")
+    told = received(aws, queue)
+    assert len(told) == 1
+    assert told[0]["Subject"].startswith("ecs-blue-green-demo-dev: v1 is live and verified after ")
+    assert "production: green v1 100%" in told[0]["Message"]
+    assert "s3cret" not in out + err + watched.stdout + watched.stderr
+
+
+def test_who_cannot_be_told_is_a_warning_and_no_failure(shop: Shop) -> None:
+    env = {"TOPIC": _TOPIC.replace("releases", "nobody"), "WEBHOOK": "http://127.0.0.1:1/s3cret"}
+    done = shop.run("release", "v1", "--force", "--if-active", "replace", "-q", **env)
+    assert done.returncode == 0
+    warnings = [line for line in done.stderr.splitlines() if line.startswith("warning: the ")]
+    assert any("the webhook at 127.0.0.1 was not told: NewConnectionError" in line for line in warnings), (
+        done.stderr
+    )
+    assert any(
+        "the topic arn:aws:sns:us-east-1:123456789012:nobody was not told" in line for line in warnings
+    )
+    assert "s3cret" not in done.stderr
+
+
+def test_the_config_is_shown_without_the_secret(shop: Shop) -> None:
+    shown = shop.run("config", "show", WEBHOOK="https://hooks.example/T0/s3cret")
+    assert "webhook: hooks.example/… (hidden)" in shown.stdout
+    wrong = shop.run("config", "show", WEBHOOK="http://hooks.example/s3cret")
+    assert "notifications[1].webhook: must be a URL that begins with https://" in wrong.stderr
+    assert "s3cret" not in shown.stdout + wrong.stderr

@@ -212,3 +212,14 @@ def test_who_releases_finds_the_load_balancers_addresses_for_a_hook_that_checks(
     asking = config(tmp_path, "checks_from: hook\nnetwork: {create: {private: nat}}\n")
     assert "ec2:DescribeNetworkInterfaces" in actions("release", asking)
     assert "ec2:DescribeNetworkInterfaces" not in actions("release")
+
+
+def test_whoever_follows_may_publish_to_the_configs_topics_and_to_no_others(tmp_path: Path) -> None:
+    topic = "arn:aws:sns:eu-central-1:123456789012:releases"
+    told = config(
+        tmp_path, f"region: eu-central-1\nnotifications: [{{sns: {topic}}}, {{sns: {topic}, on: [end]}}]"
+    )
+    for use in ("release", "watch", "ci"):
+        statement = policy(use, told)["Topics"]
+        assert (statement["Action"], statement["Resource"]) == ("sns:Publish", topic)
+    assert "sns:Publish" not in actions("provision", told) | actions("teardown", told) | actions("release")

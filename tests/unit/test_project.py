@@ -196,3 +196,25 @@ def test_every_config_of_the_starter_project_is_valid() -> None:
     root = Path(__file__).parents[2]
     for env in ("dev", "prod"):
         assert load(root, env, {}).names.stack == f"ecs-blue-green-demo-{env}"
+
+
+def test_on_is_a_key_and_not_a_truth(tmp_path: Path) -> None:
+    found = config(tmp_path, "app: shop\nnotifications:\n  - webhook: https://h.example/x\n    on: [end]\n")
+    assert found.notifications[0].on == ("end",)
+
+
+def test_a_secret_that_is_wrong_is_not_told(tmp_path: Path) -> None:
+    base = 'app: shop\nnotifications: [{webhook: "${env:HOOK}"}, {webhook: 5}]'
+    told = problems(tmp_path, base, environ={"HOOK": "http://h.example/s3cret"})
+    assert [problem.partition(": must")[0] for problem in told] == [
+        "config/base.yaml:2: notifications[0].webhook",
+        "config/base.yaml:2: notifications[1].webhook",
+    ]
+    assert "s3cret" not in "".join(told)
+
+
+def test_a_topic_is_where_the_stack_is_and_stands_for_itself(tmp_path: Path) -> None:
+    topic = "arn:aws:sns:eu-west-1:123456789012:releases"
+    told = problems(tmp_path, f"app: shop\nnotifications: [{{sns: {topic}, webhook: https://h.example/x}}]")
+    assert "has a topic and a webhook" in told[0]
+    assert told[1].endswith("notifications[0].sns: must be a topic in us-east-1, where the stack is")
