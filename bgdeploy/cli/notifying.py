@@ -88,6 +88,7 @@ class Notifier:
 
     def _send(self, occasion: Occasion) -> None:
         from bgdeploy.release.posting import Notices, claimed
+        from bgdeploy.release.record import described
         from bgdeploy.views.notice import notice
 
         aws, bucket = self._reader.aws, self._reader.target.bucket
@@ -95,7 +96,9 @@ class Notifier:
         mine = claimed(notices, self._leaving.is_set)
         if mine is None:
             return
-        written = notice(occasion, self._invocation.spelled)
+        told = described(occasion.snapshot.deployment.description)
+        by = (told.by if told else "") or occasion.snapshot.deployment.creator
+        written = notice(occasion, by, self._invocation.spelled)
         for whom in (one for one in self._whom if occasion.kind in one.on):
             renewed = notices.renew(mine)
             if renewed is None:  # we were taken for dead, and another sends it

@@ -8,8 +8,6 @@ from typing import Any
 
 from bgdeploy.release.occasions import Occasion
 from bgdeploy.release.phase import new_version, old_version, replaces_placeholder, wait
-from bgdeploy.release.record import described
-from bgdeploy.release.snapshot import Snapshot
 from bgdeploy.views.theme import printable
 
 _LONGEST_SUBJECT = 100  # characters, of ASCII alone (SNS's Publish)
@@ -54,14 +52,14 @@ class Notice:
         return {"text": _escaped(f"{sign} {self.headline}"), "blocks": blocks}
 
 
-def notice(occasion: Occasion, spell: Spell) -> Notice:
-    """Return what people are told on an occasion."""
+def notice(occasion: Occasion, by: str, spell: Spell) -> Notice:
+    """Return what people are told on an occasion of a deployment that was started `by` somebody."""
     snapshot = occasion.snapshot
     headline, good, lines, commands = _told(occasion)
     clean = [printable(line) for line in lines]
     return Notice(
         printable(f"{snapshot.target.group}: {headline}"),
-        printable(_about(snapshot)),
+        printable(f"stack {snapshot.target.group} · deployment {occasion.deployment} · started by {by}"),
         good,
         tuple(map(spell, clean)),
         tuple(spell(printable(command)) for command in commands),
@@ -95,12 +93,6 @@ def _told(occasion: Occasion) -> _Told:
         else "has inconclusive checks: somebody is to decide"
     )
     return f"{version} {asks}", None, (*until, *doors), steps
-
-
-def _about(snapshot: Snapshot) -> str:
-    told = described(snapshot.deployment.description)
-    by = f" · started by {told.by}" if told and told.by else f" · started by {snapshot.deployment.creator}"
-    return f"stack {snapshot.target.group} · deployment {snapshot.deployment.id}{by}"
 
 
 def _section(text: str) -> dict[str, Any]:

@@ -81,7 +81,7 @@ def test_looking_back_at_an_old_release_tells_nobody() -> None:
 
 def test_an_ending_is_told_with_why_what_is_live_and_what_to_type() -> None:
     snapshot = alarm_run()[-1]
-    told = notice(Occasion("end", "undone", snapshot, ending(snapshot)), spelled)
+    told = notice(Occasion("end", "undone", snapshot, ending(snapshot)), "ann@laptop", spelled)
     assert told.subject.startswith("shop-dev: rolled back: v2 was stopped by an alarm at AllowTraffic")
     assert "alarm shop-dev-not-found went off: 2 >= 1" in told.text
     assert "production: blue v1 100%  http://shop.example" in told.text
@@ -90,7 +90,7 @@ def test_an_ending_is_told_with_why_what_is_live_and_what_to_type() -> None:
 
 
 def test_an_approval_is_told_with_its_end_and_both_ways_on() -> None:
-    told = notice(Occasion("approval", "approval", ready()), spelled)
+    told = notice(Occasion("approval", "approval", ready()), "ann@laptop", spelled)
     assert told.headline == "shop-dev: v2 waits for approval"
     assert told.lines[0] == "it waits until 2026-08-08 20:32:19Z"
     assert [command.split()[3] for command in told.commands] == ["promote", "stop"]
@@ -99,14 +99,14 @@ def test_an_approval_is_told_with_its_end_and_both_ways_on() -> None:
 def test_a_subject_is_what_sns_takes() -> None:
     snapshot = alarm_run()[-1]
     ended = replace(ending(snapshot), headline="größer\nals " + "x" * 200)
-    subject = notice(Occasion("end", "undone", snapshot, ended), spelled).subject
+    subject = notice(Occasion("end", "undone", snapshot, ended), "ann@laptop", spelled).subject
     assert (len(subject), subject.isascii(), "\n" in subject) == (100, True, False)
 
 
 def test_slack_shows_what_was_said_and_rings_no_bell() -> None:
     snapshot = alarm_run()[-1]
     ended = replace(ending(snapshot), headline="<!channel> & ```", why=("x" * 9000,))
-    payload = notice(Occasion("end", "undone", snapshot, ended), spelled).slack()
+    payload = notice(Occasion("end", "undone", snapshot, ended), "ann@laptop", spelled).slack()
     assert payload["text"] == "❌ shop-dev: &lt;!channel&gt; &amp; ```"
     kinds = [block["type"] for block in payload["blocks"]]
     assert kinds == ["section", "section", "section", "context"]
