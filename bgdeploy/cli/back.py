@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 @options.until_shifted
 @options.timeout
 @options.quiet
+@options.junit
 @click.pass_obj
 def rollback(
     invocation: Invocation, /, to: str | None, until: Until | None, timeout: int | None, **how: Any

@@ -223,6 +223,8 @@ class Following:
 
     def result(self, ended: Ending, more: Mapping[str, Any] | None = None) -> Result:
         """Return the ending: the card for people, and all of it for programs."""
+        from bgdeploy.views.finished import Finished
+
         invocation = self.invocation
         spelled = replace(
             ended,
@@ -237,15 +239,18 @@ class Following:
             return card(spelled, invocation.signs(out), out.width)
 
         failed = ended.exit is not Exit.DONE
+        snapshot = self.frame.snapshot if self.frame else None
+        state = self.attendant.state if self.attendant else None
         return Result(
             {
                 **spelled.as_dict(),
                 **(more or {}),
-                "checks": _plain(self.attendant.state) if self.attendant else None,
+                "checks": _plain(state) if state else None,
             },
             text,
             exit=ended.exit,
             error=(ended.headline, "; ".join(ended.next)) if failed else None,
+            finished=Finished(spelled, snapshot, state),
         )
 
 

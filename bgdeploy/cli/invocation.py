@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bgdeploy.aws import Aws
     from bgdeploy.config import Settings
     from bgdeploy.sandbox.control import Running
+    from bgdeploy.views.finished import Finished
     from bgdeploy.views.theme import Glyphs
 
 ENVELOPE_SCHEMA = 1
@@ -39,6 +40,7 @@ class Result:
     text: Callable[[], RenderableType] | str | None = None
     exit: Exit = Exit.DONE
     error: tuple[str, str] | None = None  # message, hint
+    finished: Finished | None = None  # of a command that follows a deployment
 
 
 @dataclass
@@ -59,6 +61,7 @@ class Invocation:
     debug: bool = False
     on_cancel: OnCancel = "detach"
     quiet: bool = False
+    junit: Path | None = None
     typed: frozenset[str] = frozenset()  # the options that were typed; the environment has the others
     interrupts: Interrupts = field(default_factory=Interrupts)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -45,6 +46,14 @@ quiet = click.option(
     expose_value=False,
     callback=keep,
     help="Leave out how it goes on: only warnings, errors and how it ended.",
+)
+junit = click.option(
+    "--junit",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    expose_value=False,
+    callback=keep,
+    help="Write a JUnit report of the release and its checks.",
 )
 on_cancel = click.option(
     "--on-cancel",

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 @options.until_shifted
 @options.timeout
 @options.quiet
+@options.junit
 @options.on_cancel
 @click.option(
     "--if-active",
@@ -191,6 +192,7 @@ def _detached(invocation: Invocation, started: Started, settings: Settings) -> R
 )
 @options.timeout
 @options.quiet
+@options.junit
 @options.on_cancel
 @click.pass_obj
 def watch(invocation: Invocation, deployment: str | None, until: Until, timeout: int | None) -> Result:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from xml.etree import ElementTree as Xml
 
 import pytest
 
@@ -120,3 +121,64 @@ def test_the_config_is_shown_without_the_secret(shop: Shop) -> None:
     wrong = shop.run("config", "show", WEBHOOK="http://hooks.example/s3cret")
     assert "notifications[1].webhook: must be a URL that begins with https://" in wrong.stderr
     assert "s3cret" not in shown.stdout + wrong.stderr
+
+
+def outputs(path: Path) -> dict[str, str]:
+    """Return what a job's file of outputs holds, in which no value here has more than one line."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return {head.partition("<<")[0]: value for head, value in zip(lines[::3], lines[1::3], strict=True)}
+
+
+def test_a_failed_release_is_told_to_github_and_as_junit(shop: Shop, tmp_path: Path) -> None:
+    shop.edit("Hello from", "Good morning from")
+    files = {name: tmp_path / name for name in ("summary", "outputs", "junit.xml")}
+    env = {
+        "GITHUB_ACTIONS": "true",
+        "GITHUB_STEP_SUMMARY": str(files["summary"]),
+        "GITHUB_OUTPUT": str(files["outputs"]),
+    }
+    done = shop.run(
+        "release", "v9", "--if-active", "replace", "--quiet", "--junit", str(files["junit.xml"]), **env
+    )
+    assert done.returncode == 4, done.stderr
+    told = outputs(files["outputs"])
+    assert (told["result"], told["exit-status"], told["version"]) == ("check failed", "4", "v9")
+    assert (told["live-version"], "@sha256:" in told["image"]) == ("v1", True)
+    assert told["production-url"].startswith("http://")
+    page = files["summary"].read_text(encoding="utf-8")
+    assert page.startswith("### ❌ rolled back: v9 failed at AfterAllowTestTraffic")
+    assert "| ❌ | home page | body contains" in page
+    cases = {case.get("name"): case for case in Xml.parse(files["junit.xml"]).iter("testcase")}
+    assert sorted(map(str, cases)) == ["home page", "v9 goes live"]
+    assert all(case.find("failure") is not None for case in cases.values())
+    [line] = [line for line in done.stderr.splitlines() if line.startswith("::")]
+    assert line.startswith("::error title=bgdeploy release::rolled back: v9 failed at AfterAllowTestTraffic")
+    assert 'wanted body contains "Hello from v9"' in line
+
+
+def test_what_is_refused_is_told_to_github_as_well(shop: Shop, tmp_path: Path) -> None:
+    env = {"GITHUB_STEP_SUMMARY": str(tmp_path / "summary"), "GITHUB_OUTPUT": str(tmp_path / "outputs")}
+    done = shop.run("release", "v1 beta", **env)
+    assert done.returncode == 2
+    assert outputs(tmp_path / "outputs")["result"] == "usage"
+    assert (tmp_path / "summary").read_text(encoding="utf-8").startswith("### ❌ bgdeploy release: ")
+    assert "::error" not in done.stderr
+
+
+def test_files_that_cannot_be_written_fail_no_release(shop: Shop, tmp_path: Path) -> None:
+    shop.edit("Good morning from", "Hello from")
+    nowhere = str(tmp_path / "missing" / "file")
+    done = shop.run(
+        "release",
+        "v10",
+        "-q",
+        "--if-active",
+        "replace",
+        "--junit",
+        nowhere,
+        GITHUB_STEP_SUMMARY=nowhere,
+        GITHUB_OUTPUT=str(tmp_path),
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count(f"warning: {nowhere} could not be written: No such file or directory") == 2
+    assert f"warning: {tmp_path} could not be written: Is a directory" in done.stderr
