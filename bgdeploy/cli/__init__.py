@@ -14,7 +14,7 @@ from typing import NoReturn
 import click
 
 from bgdeploy.cli.invocation import Invocation, Result
-from bgdeploy.cli.reporting import report
+from bgdeploy.cli.reporting import tell_pipeline
 from bgdeploy.cli.root import root
 from bgdeploy.errors import BgdeployError, Exit, InterruptError, UsageError
 
@@ -42,7 +42,7 @@ def _run(argv: Sequence[str], invocation: Invocation) -> int:
     if not isinstance(result, Result):  # click's own answers: --help and --version have been printed
         return int(result or 0)
     invocation.interrupts.end()
-    report(invocation, result)
+    tell_pipeline(invocation, result)
     try:
         invocation.present(result)
         sys.stdout.flush()

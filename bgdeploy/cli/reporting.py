@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _FOLLOWING = {"release", "watch", "rollback"}
 
 
-def report(invocation: Invocation, result: Result) -> None:
+def tell_pipeline(invocation: Invocation, result: Result) -> None:
     """Tell whoever runs this in a pipeline how it ended."""
     if invocation.command not in _FOLLOWING:
         return
