@@ -31,6 +31,7 @@ from bgdeploy.release.watch import Frame
 from bgdeploy.sandbox.control import Running
 from bgdeploy.stack import build
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 
 
