@@ -202,13 +202,7 @@ def watch(invocation: Invocation, deployment: str | None, until: Until, timeout:
     """
     invocation.interrupts.once()
     reader = open_reader(invocation)
-    found = deployment or reader.active() or reader.latest()
-    if found is None:
-        raise BgdeployError(
-            f"nothing was ever deployed to {reader.target.group}",
-            "`bgdeploy release VERSION` is the first",
-            {"stack": reader.target.group},
-        )
+    found = named_or_newest(reader, deployment)
     attending, along = attendant(invocation, reader), companions(invocation, reader)
     following = Following(invocation, reader, found, attending, companions=along)
     return following.result(following.follow(until, timeout))
@@ -221,3 +215,18 @@ def open_reader(invocation: Invocation) -> Reader:
     settings = invocation.settings()
     aws = invocation.aws(settings)
     return Reader(aws, find_target(aws, settings.names))
+
+
+def named_or_newest(reader: Reader, deployment: str | None) -> str:
+    """Return the deployment that was named, or the one that runs, or else the latest.
+
+    Raises BgdeployError when there never was one.
+    """
+    found = deployment or reader.active() or reader.latest()
+    if found is None:
+        raise BgdeployError(
+            f"nothing was ever deployed to {reader.target.group}",
+            "`bgdeploy release VERSION` is the first",
+            {"stack": reader.target.group},
+        )
+    return found

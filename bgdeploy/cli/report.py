@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from bgdeploy.cli.invocation import Invocation, Result
-from bgdeploy.cli.release import open_reader
+from bgdeploy.cli.release import named_or_newest, open_reader
 from bgdeploy.errors import BgdeployError
 
 
@@ -26,13 +26,7 @@ def report(invocation: Invocation, deployment: str | None, out: str | None) -> R
     from bgdeploy.views.report import page
 
     reader = open_reader(invocation)
-    found = deployment or reader.active() or reader.latest()
-    if found is None:
-        raise BgdeployError(
-            f"nothing was ever deployed to {reader.target.group}",
-            "`bgdeploy release VERSION` is the first",
-            {"stack": reader.target.group},
-        )
+    found = named_or_newest(reader, deployment)
     told = reports.read(reader, found)
     told = replace(
         told, why=tuple(map(invocation.spelled, told.why)), next=tuple(map(invocation.spelled, told.next))

@@ -38,7 +38,8 @@ class Phase(str, Enum):
         return self.value
 
 
-_PHASES = {
+# The phase in which each lifecycle event is; any later one shifts.
+OF_EVENT = {
     "BeforeInstall": Phase.INSTALLING,
     "Install": Phase.INSTALLING,
     "AfterInstall": Phase.INSTALLING,
@@ -67,7 +68,7 @@ def phase(snapshot: Snapshot) -> Phase:
     event = current_event(snapshot)
     if event is None:
         return Phase.CREATED
-    return _PHASES.get(event.name, Phase.SHIFTING)
+    return OF_EVENT.get(event.name, Phase.SHIFTING)
 
 
 def _after_failure(snapshot: Snapshot) -> Phase:

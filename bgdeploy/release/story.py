@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from bgdeploy.release.evidence import Series
-from bgdeploy.release.phase import HELD, Phase
+from bgdeploy.release.phase import OF_EVENT, Phase
 
 SCHEMA = 1
 
@@ -208,13 +208,6 @@ class Span:
         return (self.end - self.start).total_seconds() if self.end else None
 
 
-_PHASES = {
-    "BeforeInstall": Phase.INSTALLING,
-    "Install": Phase.INSTALLING,
-    "AfterInstall": Phase.INSTALLING,
-    "AllowTestTraffic": Phase.TEST_TRAFFIC,
-    HELD: Phase.CHECKING,
-}
 _APPROVAL = timedelta(seconds=10)  # between two events that nothing but a wait for approval lies between
 
 
@@ -223,7 +216,7 @@ def spans(story: Story) -> tuple[Span, ...]:
     found: list[Span] = []
     own = [step for step in story.steps if step.deployment == story.deployment and step.start]
     for step in own:
-        where, last = str(_PHASES.get(step.name, Phase.SHIFTING)), found[-1] if found else None
+        where, last = str(OF_EVENT.get(step.name, Phase.SHIFTING)), found[-1] if found else None
         if last and last.phase == where:
             found[-1] = replace(last, end=step.end)
             continue
