@@ -83,6 +83,14 @@ class LinkedRole:
 
 
 @dataclass(frozen=True)
+class TopicSeen:
+    """A topic that the config tells of releases."""
+
+    arn: str
+    exists: bool
+
+
+@dataclass(frozen=True)
 class InFlight:
     """The deployment that runs, if one does."""
 
@@ -108,3 +116,4 @@ class Condition:
     in_flight: InFlight | Unread
     leftovers: tuple[str, ...] | Unread  # claims of deployments that are over, never answered
     let_in: tuple[str, ...] | Unread  # to the test port, for checks that have ended: CIDRs
+    topics: tuple[TopicSeen, ...] | Unread = ()

@@ -15,6 +15,7 @@ from bgdeploy.doctor.condition import (
     LinkedRole,
     RoleSeen,
     Room,
+    TopicSeen,
     Unread,
 )
 from bgdeploy.doctor.finding import Finding, Mend
@@ -54,6 +55,7 @@ def findings(condition: Condition) -> Iterator[Finding]:
     yield from _each("room", condition.room, _room)
     yield from _each("image", condition.image, _image)
     yield from _each("claims", condition.leftovers, _leftovers)
+    yield from _each("topics", condition.topics, _topics)
     yield from _each("test port", condition.let_in, _let_in)
 
 
@@ -295,6 +297,17 @@ def _leftovers(keys: tuple[str, ...]) -> Iterator[Finding]:
     mend = Mend("claim", " ".join(keys), f"remove {' and '.join(keys)}")
     hint = "harmless, and gone after a month; `bgdeploy doctor --fix` removes what is left"
     yield Finding("claims", "warning", text, hint, mend)
+
+
+def _topics(topics: tuple[TopicSeen, ...]) -> Iterator[Finding]:
+    for topic in topics:
+        if topic.exists:
+            yield Finding("topics", "ok", f"{topic.arn} is told of releases")
+        else:
+            text = f"the topic {topic.arn} does not exist: nobody is told of releases by it"
+            yield Finding(
+                "topics", "warning", text, "create it, or take it out of notifications in the config"
+            )
 
 
 def _let_in(cidrs: tuple[str, ...]) -> Iterator[Finding]:

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from bgdeploy.aws import Aws, translated
+from bgdeploy.aws import Aws, absent, translated
 from bgdeploy.config import Settings
 from bgdeploy.doctor import alarms, deployments, roles, room
-from bgdeploy.doctor.condition import Condition, HookSeen, Unread
+from bgdeploy.doctor.condition import Condition, HookSeen, TopicSeen, Unread
 from bgdeploy.errors import BgdeployError
 from bgdeploy.provision.resource import Foreseen, Look, Resource
 from bgdeploy.provision.walk import walk
@@ -50,6 +50,7 @@ def look(aws: Aws, settings: Settings, resources: Sequence[Resource]) -> Conditi
         "image": _with(target, lambda found: room.image(Reader(aws, found))),
         "in_flight": _with(target, lambda found: deployments.in_flight(Reader(aws, found))),
         "leftovers": _with(target, lambda found: deployments.leftovers(Reader(aws, found))),
+        "topics": lambda: tuple(_topic(aws, arn) for arn in settings.config.topics),
         "let_in": lambda: deployments.let_in(aws, settings.names),
     }
     walked = walk(dict.fromkeys(readings, ()), lambda name: _read(readings[name]))
@@ -78,6 +79,13 @@ def _with(target: Target | Unread, reading: Callable[[Target], T]) -> Callable[[
     if isinstance(target, Unread):
         return lambda: target
     return lambda: reading(target)
+
+
+def _topic(aws: Aws, arn: str) -> TopicSeen:
+    with absent("NotFound", "NotFoundException"):
+        aws.client("sns").get_topic_attributes(TopicArn=arn)
+        return TopicSeen(arn, exists=True)
+    return TopicSeen(arn, exists=False)
 
 
 def _hook(patient: Patient) -> HookSeen:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from bgdeploy.cli import run
+from bgdeploy.cli.invocation import Invocation
 from bgdeploy.sandbox import control
-from tests.functional.shells import Shop, await_line, last_line
+from tests.functional.shells import PROGRAM, Shop, await_line, last_line
 
 pytestmark = pytest.mark.slow
 
@@ -86,3 +90,26 @@ def test_a_watch_can_be_what_is_cancelled(shop: Shop) -> None:
         out, _ = process.communicate()
     assert process.returncode == 4, out
     assert shop.ask("watch", started)["result"]["kind"] == "stopped"
+
+
+class Cancelled(Invocation):
+    """A job that is cancelled the moment the deployment is there, and nobody follows it yet."""
+
+    def say(self, line: str) -> None:
+        if line.startswith("deployment d-"):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_deployment_that_was_just_created_is_stopped_as_well(
+    shop: Shop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = control.find(Path(shop.environ["BGDEPLOY_SANDBOX_HOME"]))
+    assert running is not None
+    for name, value in (shop.environ | running.exports()).items():
+        monkeypatch.setenv(name, value)
+    job = Cancelled()
+    job.interrupts.install()
+    command = shop.argv("release", "v1", "--force", "--if-active", "replace", "--on-cancel", "stop")
+    status = run(command[len(PROGRAM) :], job)
+    job.interrupts.restore()
+    assert (status, "its job was cancelled" in " ".join(capsys.readouterr().out.split())) == (4, True)

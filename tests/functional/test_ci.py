@@ -182,3 +182,26 @@ def test_files_that_cannot_be_written_fail_no_release(shop: Shop, tmp_path: Path
     assert done.returncode == 0, done.stderr
     assert done.stderr.count(f"warning: {nowhere} could not be written: No such file or directory") == 2
     assert f"warning: {tmp_path} could not be written: Is a directory" in done.stderr
+
+
+def test_the_doctor_knows_which_topics_there_are(shop: Shop, inbox: tuple[str, str]) -> None:
+    topic, _ = inbox
+    told = {}
+    for arn in (topic, f"{topic}-gone"):
+        found = json.loads(shop.run("--output", "json", "doctor", TOPIC=arn).stdout)["result"]["findings"]
+        told[arn] = [one["state"] for one in found if one["check"] == "topics"]
+    assert told == {topic: ["ok"], f"{topic}-gone": ["warning"]}
+
+
+def test_each_is_told_once_though_the_one_who_told_is_killed(shop: Shop) -> None:
+    with serving(say(200, b"ok")) as server:
+        env = {"WEBHOOK": f"{server.url}/s3cret"}
+        with shop.begin("release", "v10", "--force", "--if-active", "replace", **env) as process:
+            while not server.bodies:
+                assert process.poll() is None
+            await_line(process, "checks: all passed")
+            process.kill()
+        assert shop.run("watch", **env).returncode == 0
+        begun, ended = said(server)
+    assert "the release of v10 has begun" in begun
+    assert "v10 is live and verified" in ended

@@ -24,6 +24,7 @@ from bgdeploy.doctor.condition import (
     LinkedRole,
     RoleSeen,
     Room,
+    TopicSeen,
     Unread,
 )
 from bgdeploy.doctor.finding import Finding, Mend
@@ -401,3 +402,15 @@ def test_a_quota_that_may_not_be_read_is_no_reason_to_fail() -> None:
     value, used, why = room.quota(aws)  # type: ignore[arg-type]
     assert (value, used) == (None, None)
     assert why.endswith("AccessDeniedException")
+
+
+def test_a_topic_that_is_not_there_is_a_warning() -> None:
+    topics = (
+        TopicSeen("arn:aws:sns:us-east-1:1:a", exists=True),
+        TopicSeen("arn:aws:sns:us-east-1:1:b", exists=False),
+    )
+    found = [one for one in findings(replace(WELL, topics=topics)) if one.check == "topics"]
+    assert [(one.state, one.text.split("arn:")[1].split()[0][-1].strip(":")) for one in found] == [
+        ("ok", "a"),
+        ("warning", "b"),
+    ]
