@@ -67,7 +67,8 @@ class Stack:
 
     def needed(self, use: Use) -> tuple[Call, ...]:
         """Return the calls of a use, without those that need what the sandbox does not speak."""
-        return tuple(call for call in needed_calls(use, self.resources) if not call.tls)
+        calls = needed_calls(use, self.resources, notifies=bool(self.settings.config.topics))
+        return tuple(call for call in calls if not call.tls)
 
     def found(self, kind: type[Resource], label: str = "") -> dict[str, Any]:
         """Return what there is of a resource."""

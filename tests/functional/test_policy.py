@@ -41,6 +41,7 @@ checks:
 alarms:
   - {{name: not-found, log_filter: '" 404 "', threshold: 1000}}
   - {{name: errors, target_5xx: {{rate: 100%}}}}
+notifications: [{{sns: 'arn:aws:sns:us-east-1:123456789012:nobody'}}]
 """
 USES: tuple[Use, ...] = ("provision", "release", "watch", "teardown", "ci")
 
