@@ -56,9 +56,7 @@ class Notifier:
         self._due.put(None)
         self._thread.join(_SHORT_FAREWELL if ended.exit is Exit.INTERRUPTED else _FAREWELL)
         if self._thread.is_alive():
-            self._troubles.append(
-                "not everybody was told in time; whoever attaches within the hour tells them"
-            )
+            self._troubles.append("not everybody was told in time; whoever attaches soon tells them")
         for trouble in dict.fromkeys(self._troubles):
             self._invocation.say(f"{WARNING}{trouble}")
 

@@ -10,7 +10,7 @@ import pytest
 from bgdeploy.errors import Exit
 from bgdeploy.release.cause import Kind
 from bgdeploy.release.checks import CheckResult, ChecksState, Stage
-from bgdeploy.release.ending import Page, detached, ending, gave_up
+from bgdeploy.release.ending import Page, cancelled, detached, ending, gave_up
 from bgdeploy.release.evidence import Evidence, Series, Stop
 from bgdeploy.release.snapshot import Alarm, Snapshot
 from tests import deployments as d
@@ -260,6 +260,16 @@ def test_a_rollback_that_moved_nothing_back_is_not_believed() -> None:
     claimed = replace(d.alarm_run()[-1], production=d.listener("prod", 90, 10))
     ended = ending(claimed, page=PAGE)
     assert (ended.exit, ended.verified) == (Exit.NEEDS_A_PERSON, False)
+
+
+def test_a_cancelled_job_says_what_it_has_stopped_and_leaves_the_rest_to_whoever_attaches() -> None:
+    ended = cancelled(d.linear(150), d.ID, "Deployment is being stopped")
+    assert (
+        ended.headline == f"cancelled: deployment {d.ID} is being stopped and rolled back (it was shifting)"
+    )
+    assert (ended.kind, ended.exit) == (Kind.CANCELLED, Exit.INTERRUPTED)
+    assert ended.why == ("CodeDeploy says: Deployment is being stopped",)
+    assert ended.next == (f"bgdeploy watch {d.ID}",)
 
 
 @pytest.mark.parametrize("kind", [detached, lambda s, i: gave_up(s, i, "30m00s are over")])

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from bgdeploy.cli.invocation import Invocation
+from bgdeploy.cli.notifying import Notifier
 from bgdeploy.clock import FastClock, SystemClock
+from bgdeploy.config import Notification
 from bgdeploy.quantities import SecretUrl
 from bgdeploy.release.changes import Frame
 from bgdeploy.release.checks import ChecksState
@@ -20,7 +26,7 @@ from bgdeploy.release.phase import phase
 from bgdeploy.release.posting import Notices, claimed, post
 from bgdeploy.release.snapshot import Snapshot
 from bgdeploy.views.notice import notice
-from tests.attending import BUCKET, DEPLOYMENT, ELSEWHERE, Account, Rig, rigged
+from tests.attending import BUCKET, DEPLOYMENT, ELSEWHERE, TARGET, Account, Rig, rigged
 from tests.deployments import alarm_run, linear
 from tests.servers import say, serving
 
@@ -193,3 +199,66 @@ def test_a_webhook_is_https_except_on_loopback(wrong: str) -> None:
         SecretUrl.parse(wrong)
     assert wrong not in str(raised.value)
     assert SecretUrl.parse("http://127.0.0.1:8000/x").host == "127.0.0.1"
+
+
+# Going along with a following
+
+
+class Spoken(Invocation):
+    """An invocation that keeps what it says."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.said: list[str] = []
+
+    def say(self, line: str) -> None:
+        self.said.append(line)
+
+
+class Where:
+    """What a notifier needs of a reader."""
+
+    def __init__(self, aws: Account) -> None:
+        self.aws = aws
+        self.target = TARGET
+
+
+def notifier(rig: Rig, url: str, **more: Any) -> tuple[Notifier, Spoken]:
+    by, reader = Spoken(), Where(rig.aws)
+    return Notifier(by, reader, (Notification(webhook=SecretUrl(url), **more),)), by  # type: ignore[arg-type]
+
+
+@pytest.mark.slow
+def test_a_webhook_that_hangs_keeps_nobody_waiting(rig: Rig) -> None:
+    over = threading.Event()
+
+    def hang(request: object) -> None:
+        over.wait(30)
+
+    with serving(hang) as server:
+        told, by = notifier(rig, server.url)
+        began = time.monotonic()
+        told.see(frame(linear(5)))
+        assert time.monotonic() - began < 1
+        told.end(detached(linear(5), "d-1"))
+        assert time.monotonic() - began < 4
+        over.set()
+    assert by.said == ["warning: not everybody was told in time; whoever attaches soon tells them"]
+
+
+def test_only_what_is_asked_for_is_told(rig: Rig) -> None:
+    with serving(say(200)) as server:
+        told, by = notifier(rig, server.url, on=("end",))
+        snapshot = linear(979)
+        for seen in (linear(5), ready(), snapshot):
+            told.see(frame(seen))
+        told.end(ending(snapshot))
+        assert [json.loads(body)["text"][:1] for body in server.bodies] == ["✅"]
+    assert by.said == []
+
+
+def test_an_environment_without_a_webhook_tells_nobody(rig: Rig) -> None:
+    told, by = notifier(rig, "")
+    told.see(frame(linear(5)))
+    told.end(detached(linear(5), "d-1"))
+    assert by.said == []
