@@ -16,12 +16,12 @@ from moto import mock_aws
 from bgdeploy.aws import Aws
 from bgdeploy.clock import FastClock, SystemClock
 from bgdeploy.config import Check, Duration
-from bgdeploy.release import record as records
-from bgdeploy.release.attendant import Attendant
+from bgdeploy.release.analysis.expectations import Answer
+from bgdeploy.release.attending.attendant import Attendant
+from bgdeploy.release.attending.claimant import Claimant
 from bgdeploy.release.checks import Mode
-from bgdeploy.release.claimant import Claimant
-from bgdeploy.release.expectations import Answer
-from bgdeploy.release.record import Record
+from bgdeploy.release.records import record as records
+from bgdeploy.release.records.record import Record
 from bgdeploy.release.snapshot import Deployment, Event, Listener, Snapshot, Target
 
 BUCKET, DEPLOYMENT = "shop-dev-bucket", "d-A7YW3F91L"

@@ -8,18 +8,18 @@ from datetime import timedelta
 
 from bgdeploy.checktypes import Check
 from bgdeploy.quantities import Comparison, Limit, Load
-from bgdeploy.release import telling
+from bgdeploy.release.analysis.tally import Verdict
 from bgdeploy.release.changes import Frame, changes
 from bgdeploy.release.checks import CheckResult, ChecksState, Measurement
 from bgdeploy.release.ending import ending
 from bgdeploy.release.evidence import Evidence, Series
 from bgdeploy.release.phase import phase
-from bgdeploy.release.record import Record
-from bgdeploy.release.report import Seen, compose
-from bgdeploy.release.reported import Report
+from bgdeploy.release.records import telling
+from bgdeploy.release.records.record import Record
+from bgdeploy.release.records.report import Seen, compose
+from bgdeploy.release.records.reported import Report
+from bgdeploy.release.records.story import Story
 from bgdeploy.release.snapshot import Alarm, Event, Snapshot
-from bgdeploy.release.story import Story
-from bgdeploy.release.tally import Verdict
 from tests import deployments as d
 
 CHECKS = (

@@ -80,7 +80,7 @@ class _Way:
 
 def _stopped(invocation: Invocation, reader: Reader, active: str) -> bool:
     """Stop the active deployment if it is not rolled back already. False when it has just ended."""
-    from bgdeploy.release import stopping
+    from bgdeploy.release.attending import stopping
 
     deployment = reader.read(active).deployment
     if deployment.rolls_back:

@@ -29,7 +29,8 @@ def stops(invocation: Invocation) -> bool:
 def stop(invocation: Invocation, reader: Reader, deployment: str) -> str:
     """Stop a deployment, rolling it back, and return what CodeDeploy says. Raises BgdeployError when it cannot be."""
     from bgdeploy.aws import translated
-    from bgdeploy.release import operations, stopping
+    from bgdeploy.release import operations
+    from bgdeploy.release.attending import stopping
 
     try:
         said = operations.stop(reader.aws, deployment)

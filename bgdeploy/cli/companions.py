@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def companions(invocation: Invocation, reader: Reader) -> tuple[Companion, ...]:
     """Return who goes along with a following of what `reader` reads."""
     from bgdeploy.cli.notifying import Notifier
-    from bgdeploy.release.keeper import Keeper
+    from bgdeploy.release.records.keeper import Keeper
 
     keeper = Keeper(reader.aws, reader.target.bucket)
     whom = invocation.settings().config.notifications

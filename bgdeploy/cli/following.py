@@ -12,11 +12,11 @@ from bgdeploy.cli.invocation import Invocation, Result
 from bgdeploy.errors import WARNING, BgdeployError, Exit
 
 if TYPE_CHECKING:
-    from bgdeploy.release.attendant import Attendant
+    from bgdeploy.release.attending.attendant import Attendant
     from bgdeploy.release.checks import ChecksState
     from bgdeploy.release.ending import Ending
     from bgdeploy.release.reader import Reader
-    from bgdeploy.release.record import Record
+    from bgdeploy.release.records.record import Record
     from bgdeploy.release.snapshot import Snapshot
     from bgdeploy.release.start import Started
     from bgdeploy.release.watch import Frame, Until
@@ -43,9 +43,9 @@ class Companion(Protocol):
 
 def attendant(invocation: Invocation, reader: Reader, record: Record | None = None) -> Attendant:
     """Return who runs the checks of what `reader` reads, for whoever started the program."""
-    from bgdeploy.release.attendant import Attendant
-    from bgdeploy.release.foreign import record_for
-    from bgdeploy.release.opening import Caller
+    from bgdeploy.release.attending.attendant import Attendant
+    from bgdeploy.release.attending.foreign import record_for
+    from bgdeploy.release.attending.opening import Caller
 
     settings = invocation.settings()
     return Attendant(
@@ -143,7 +143,7 @@ class Following:
         """Close the test port for those who were killed while they ran checks, or say why that cannot be."""
         from bgdeploy.aws import translated
         from bgdeploy.names import Names
-        from bgdeploy.release.opening import sweep
+        from bgdeploy.release.attending.opening import sweep
 
         try:
             told = sweep(self.reader.aws, Names(self.reader.target.group))
@@ -158,7 +158,7 @@ class Following:
     def _restore_scaling(self) -> str:
         """Give auto scaling back if the deployment is over, outlasting AWS's troubles, and return what came of it."""
         from bgdeploy.aws import retry, translated
-        from bgdeploy.release.record import key_of
+        from bgdeploy.release.records.record import key_of
         from bgdeploy.release.scaling import restore
         from bgdeploy.release.watch import passing
 

@@ -16,8 +16,8 @@ from bgdeploy.cli.release import open_reader
 from bgdeploy.errors import Exit
 
 if TYPE_CHECKING:
+    from bgdeploy.release.records.told import Line
     from bgdeploy.release.snapshot import Side
-    from bgdeploy.release.told import Line
 
 _LONG = 12 * 3600  # seconds, from which on the day is told as well
 

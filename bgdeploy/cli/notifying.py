@@ -86,7 +86,7 @@ class Notifier:
 
     def _send(self, occasion: Occasion) -> None:
         from bgdeploy.release.posting import Notices, claimed
-        from bgdeploy.release.record import described
+        from bgdeploy.release.records.record import described
         from bgdeploy.views.notice import notice
 
         aws, bucket = self._reader.aws, self._reader.target.bucket

@@ -43,7 +43,8 @@ def promote(invocation: Invocation, deployment: str | None) -> Result:
     Waiting for approval, production moves now; while the old version is kept, it is removed now. Checks that were
     inconclusive, and that somebody is asked about, count as passed now.
     """
-    from bgdeploy.release import hook, operations
+    from bgdeploy.release import operations
+    from bgdeploy.release.attending import hook
     from bgdeploy.release.phase import phase
 
     reader = open_reader(invocation)
@@ -63,7 +64,7 @@ def promote(invocation: Invocation, deployment: str | None) -> Result:
 @click.pass_obj
 def stop(invocation: Invocation, deployment: str | None, no_rollback: bool, yes: bool) -> Result:
     """Stop the running deployment and roll it back."""
-    from bgdeploy.release import stopping
+    from bgdeploy.release.attending import stopping
 
     reader = open_reader(invocation)
     snapshot = _running(reader, deployment, "stop")

@@ -18,7 +18,7 @@ def history(invocation: Invocation, limit: int) -> Result:
 
     A rollback is shown with the release that it undid.
     """
-    from bgdeploy.release import history as past
+    from bgdeploy.release.records import history as past
 
     reader = open_reader(invocation)
     releases = past.read(reader, limit)

@@ -103,7 +103,7 @@ def provision(invocation: Invocation, yes: bool, adopted: tuple[str, ...]) -> Re
 
 def _close_test_port(aws: Aws, settings: Settings, found: Found) -> str:
     """Close it for those who were killed while they ran checks, and return in words what that was."""
-    from bgdeploy.release.opening import sweep
+    from bgdeploy.release.attending.opening import sweep
     from bgdeploy.resources.security import SecurityGroup, lets_callers_in
 
     groups = [

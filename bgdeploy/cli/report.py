@@ -22,7 +22,7 @@ def report(invocation: Invocation, deployment: str | None, out: str | None) -> R
     It tells the verdict, the course, traffic, checks, alarms, and what is live, and needs neither a network nor
     JavaScript. Without ID it is about the running release, or the latest.
     """
-    from bgdeploy.release import report as reports
+    from bgdeploy.release.records import report as reports
     from bgdeploy.views.report import page
 
     reader = open_reader(invocation)

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from bgdeploy.release.changes import Frame
     from bgdeploy.release.keys import Action
     from bgdeploy.release.reader import Reader
+    from bgdeploy.release.records.told import Said
     from bgdeploy.release.snapshot import Snapshot
-    from bgdeploy.release.told import Said
     from bgdeploy.views.panel import Panel
 
 _PATIENCE = 5.0  # seconds: for the second `a`, and for what was said to be read
@@ -61,7 +61,7 @@ class Steering:
 
     def _stop(self, snapshot: Snapshot) -> None:
         """Stop and roll back at the second press; the first may have been a slip."""
-        from bgdeploy.release import stopping
+        from bgdeploy.release.attending import stopping
 
         asked, self._stop_asked_at = self._stop_asked_at, self._clock.monotonic()
         if asked is None or self._clock.monotonic() - asked > _PATIENCE:
@@ -75,7 +75,8 @@ class Steering:
         self._try(lambda: f"it is being stopped: {stopping.stop(self._reader.aws, bucket, ident, by)}")
 
     def _promote(self, action: Action, frame: Frame) -> str:
-        from bgdeploy.release import hook, operations
+        from bgdeploy.release import operations
+        from bgdeploy.release.attending import hook
         from bgdeploy.release.keys import Action
 
         aws, ident = self._reader.aws, frame.snapshot.deployment.id

@@ -5,8 +5,8 @@ from __future__ import annotations
 from bgdeploy.aws import Aws
 from bgdeploy.doctor.condition import InFlight
 from bgdeploy.names import Names
-from bgdeploy.release.hook import BEAT, Claims, read_results
-from bgdeploy.release.opening import remnants
+from bgdeploy.release.attending.hook import BEAT, Claims, read_results
+from bgdeploy.release.attending.opening import remnants
 from bgdeploy.release.phase import HELD, Phase, duration, phase
 from bgdeploy.release.reader import Reader
 from bgdeploy.release.snapshot import Snapshot

@@ -16,21 +16,23 @@ from bgdeploy.aws import Attrs, absent
 from bgdeploy.config import Settings
 from bgdeploy.errors import WARNING, BgdeployError, Exit
 from bgdeploy.names import PLACEHOLDER
-from bgdeploy.release import appspec, inside, operations, past, preflight, record, revision, traffic
+from bgdeploy.release import appspec, operations, preflight, revision, traffic
+from bgdeploy.release.attending import inside
+from bgdeploy.release.attending.claimant import who
 from bgdeploy.release.checks import ChecksState, Mode, fill
-from bgdeploy.release.claimant import who
 from bgdeploy.release.ending import Ending
 from bgdeploy.release.image import present
 from bgdeploy.release.phase import Phase, new_version, phase
 from bgdeploy.release.reader import Reader
-from bgdeploy.release.record import Record
+from bgdeploy.release.records import past, record
+from bgdeploy.release.records.record import Record
 from bgdeploy.release.sides import VERSION_TAG
 from bgdeploy.release.snapshot import Snapshot
 from bgdeploy.release.start import Network, Prepared, Say, Started, config_made, launch
 from bgdeploy.release.watch import passing
 
 if TYPE_CHECKING:
-    from bgdeploy.release.attendant import Attendant
+    from bgdeploy.release.attending.attendant import Attendant
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Literal
 from msgspec import structs
 
 from bgdeploy.checktypes import Check, Kind, RawMetric
-from bgdeploy.release.tally import Verdict
+from bgdeploy.release.analysis.tally import Verdict
 
 HOOK = "the hook"  # who has run them, when it runs them itself
 Mode = Literal["all", "observe", "none"]

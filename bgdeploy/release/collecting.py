@@ -13,11 +13,11 @@ from typing import Any, TypeVar
 from bgdeploy.aws import Attrs, Aws
 from bgdeploy.names import Names
 from bgdeploy.release import parse
+from bgdeploy.release.attending.stopping import stopped_by
 from bgdeploy.release.cause import activated
 from bgdeploy.release.evidence import Evidence, Series
 from bgdeploy.release.phase import HELD, failed_event, new_version
 from bgdeploy.release.snapshot import Event, Snapshot
-from bgdeploy.release.stopping import stopped_by
 
 T = TypeVar("T")
 

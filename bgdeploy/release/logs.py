@@ -11,8 +11,8 @@ from bgdeploy.release import parse
 from bgdeploy.release.progress import Progress
 from bgdeploy.release.reader import Reader
 from bgdeploy.release.recent import Recent
+from bgdeploy.release.records.told import Line
 from bgdeploy.release.snapshot import Side
-from bgdeploy.release.told import Line
 from bgdeploy.release.watch import passing
 
 _POLL = 2.0  # seconds between two looks for new lines

@@ -15,7 +15,7 @@ from bgdeploy import __version__
 from bgdeploy.aws import Aws, translated
 from bgdeploy.clock import Clock, speed_of
 from bgdeploy.quantities import SecretUrl
-from bgdeploy.release.hook import Claim, Claims, Lapse
+from bgdeploy.release.attending.hook import Claim, Claims, Lapse
 
 if TYPE_CHECKING:
     import urllib3

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 from bgdeploy.aws import Attrs, Aws, error_code
 from bgdeploy.config import Settings
 from bgdeploy.errors import BgdeployError, InterruptError
-from bgdeploy.release import appspec, commit, inside, preflight, record, revision, scaling, traffic
+from bgdeploy.release import appspec, preflight, revision, scaling, traffic
+from bgdeploy.release.attending import inside
+from bgdeploy.release.attending.claimant import who
 from bgdeploy.release.checks import Mode, fill
-from bgdeploy.release.claimant import who
 from bgdeploy.release.image import Image, Images, require_version
 from bgdeploy.release.reader import Reader, find_target
-from bgdeploy.release.record import Record
+from bgdeploy.release.records import commit, record
+from bgdeploy.release.records.record import Record
 from bgdeploy.release.scaling import Suspension
 from bgdeploy.release.snapshot import Target
 from bgdeploy.strategy import Strategy

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 from bgdeploy.aws import Aws
 from bgdeploy.release.recent import Recent
-from bgdeploy.release.told import Said
+from bgdeploy.release.records.told import Said
 
 _AGE = 4.0  # seconds after which new lines are looked for
 _SINCE = timedelta(minutes=2)  # before the first look

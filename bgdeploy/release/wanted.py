@@ -11,9 +11,10 @@ from pathlib import Path
 
 from bgdeploy.aws import Attrs, Aws
 from bgdeploy.config import Settings
-from bgdeploy.release import appspec, record, revision
+from bgdeploy.release import appspec, revision
 from bgdeploy.release.image import Image, Images
 from bgdeploy.release.reader import Reader
+from bgdeploy.release.records import record
 from bgdeploy.release.sides import VERSION_TAG
 
 

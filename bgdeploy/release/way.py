@@ -8,7 +8,8 @@ from typing import Literal
 
 from bgdeploy.aws import retry
 from bgdeploy.errors import BgdeployError, Exit, InterruptError
-from bgdeploy.release import operations, preflight, stopping
+from bgdeploy.release import operations, preflight
+from bgdeploy.release.attending import stopping
 from bgdeploy.release.ending import Ending
 from bgdeploy.release.phase import Phase, new_version, phase
 from bgdeploy.release.reader import Reader

@@ -12,7 +12,7 @@ from bgdeploy.release.phase import length
 from bgdeploy.views.theme import UNICODE, Glyphs, fit, folded, plain
 
 if TYPE_CHECKING:
-    from bgdeploy.release.told import Release
+    from bgdeploy.release.records.told import Release
 
 _WIDEST = 120  # columns
 _HEADS = ("when (UTC)", "version", "result", "took", "checks", "deployment", "by")

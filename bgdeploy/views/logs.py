@@ -9,7 +9,7 @@ from rich.text import Text
 from bgdeploy.views.theme import printable
 
 if TYPE_CHECKING:
-    from bgdeploy.release.told import Line
+    from bgdeploy.release.records.told import Line
 
 
 def head(line: Line, container: str, *, dated: bool) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rich.text import Text
 
 from bgdeploy.release.keys import Offer
-from bgdeploy.release.told import Said
+from bgdeploy.release.records.told import Said
 
 PANE = 6  # lines that the log gets at least, where events have to make room for it
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from bgdeploy.release.phase import length
-from bgdeploy.release.reported import Report, Source
-from bgdeploy.release.story import Facts, Standing
+from bgdeploy.release.records.reported import Report, Source
+from bgdeploy.release.records.story import Facts, Standing
 from bgdeploy.views import report_checks, report_course
 from bgdeploy.views.html import Html, joined, tag
 from bgdeploy.views.report_course import day, table

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from bgdeploy.quantities import Limit
-from bgdeploy.release.reported import Bound
-from bgdeploy.release.story import Checked, Measured, Stage, Story
+from bgdeploy.release.records.reported import Bound
+from bgdeploy.release.records.story import Checked, Measured, Stage, Story
 from bgdeploy.views import report_plots as plots
 from bgdeploy.views.html import Html, tag
 from bgdeploy.views.report_course import scale, table

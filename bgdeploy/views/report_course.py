@@ -7,8 +7,8 @@ from datetime import datetime
 
 from bgdeploy.release.evidence import Series
 from bgdeploy.release.phase import Phase, length
-from bgdeploy.release.reported import Bound
-from bgdeploy.release.story import AlarmState, Facts, Part, Step, Story, Traffic, shared, spans
+from bgdeploy.release.records.reported import Bound
+from bgdeploy.release.records.story import AlarmState, Facts, Part, Step, Story, Traffic, shared, spans
 from bgdeploy.views import report_plots as plots
 from bgdeploy.views.html import Html, tag
 from bgdeploy.views.report_plots import Axis, Dot

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bgdeploy.release.reported import Bound
-from bgdeploy.release.story import AlarmState, Traffic, Watched
+from bgdeploy.release.records.reported import Bound
+from bgdeploy.release.records.story import AlarmState, Traffic, Watched
 from bgdeploy.views.html import Html, joined, tag
 
 TALL, LOW = 132, 56

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Iterator
 
 from bgdeploy.clock import SystemClock
-from bgdeploy.release.samples import Samples
-from bgdeploy.release.volley import load
+from bgdeploy.release.analysis.samples import Samples
+from bgdeploy.release.analysis.volley import load
 from tests.bench.table import Figure
 
 RATE, SECONDS = 1000, 10

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bgdeploy.clock import SystemClock
-from bgdeploy.release.expectations import Answer
-from bgdeploy.release.http import Http
+from bgdeploy.release.analysis.expectations import Answer
+from bgdeploy.release.analysis.http import Http
 from bgdeploy.release.phase import Phase
 from bgdeploy.sandbox import control
 from bgdeploy.sandbox.record import Recorded

@@ -16,10 +16,10 @@ from bgdeploy.clock import FastClock, SystemClock
 from bgdeploy.config import Check, Config, Duration, Settings
 from bgdeploy.provision import converge
 from bgdeploy.release import operations, watch
-from bgdeploy.release.attendant import Attendant
+from bgdeploy.release.analysis.measuring import Ask
+from bgdeploy.release.attending.attendant import Attendant
 from bgdeploy.release.back import live
 from bgdeploy.release.ending import Ending
-from bgdeploy.release.measuring import Ask
 from bgdeploy.release.phase import Phase
 from bgdeploy.release.reader import Reader, find_target
 from bgdeploy.release.start import start

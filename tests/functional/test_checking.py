@@ -18,8 +18,9 @@ from bgdeploy.config import Config, Deployment, Settings
 from bgdeploy.errors import Exit
 from bgdeploy.provision import converge
 from bgdeploy.quantities import Comparison, Duration, Limit, Load
-from bgdeploy.release import hook, watch
-from bgdeploy.release.attendant import Attendant
+from bgdeploy.release import watch
+from bgdeploy.release.attending import hook
+from bgdeploy.release.attending.attendant import Attendant
 from bgdeploy.release.cause import Kind
 from bgdeploy.release.checks import CheckResult, ChecksState
 from bgdeploy.release.ending import Ending

@@ -24,7 +24,7 @@ from bgdeploy.doctor.look import look
 from bgdeploy.project import load
 from bgdeploy.provision import converge
 from bgdeploy.release import operations, watch
-from bgdeploy.release.attendant import Attendant
+from bgdeploy.release.attending.attendant import Attendant
 from bgdeploy.release.reader import Reader, find_target
 from bgdeploy.release.snapshot import Target
 from bgdeploy.release.start import start

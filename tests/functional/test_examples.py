@@ -16,7 +16,7 @@ from bgdeploy.project import load
 from bgdeploy.provision import converge
 from bgdeploy.provision.plan import Progress
 from bgdeploy.release import scaling, watch
-from bgdeploy.release.attendant import Attendant
+from bgdeploy.release.attending.attendant import Attendant
 from bgdeploy.release.reader import Reader
 from bgdeploy.release.start import start
 from bgdeploy.sandbox.control import Running

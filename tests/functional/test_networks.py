@@ -26,7 +26,7 @@ from bgdeploy.provision.converge import RefusedError
 from bgdeploy.provision.plan import Outcome, Plan, Progress
 from bgdeploy.provision.resource import UnusableError
 from bgdeploy.release import watch
-from bgdeploy.release.attendant import Attendant
+from bgdeploy.release.attending.attendant import Attendant
 from bgdeploy.release.reader import Reader, find_target
 from bgdeploy.release.start import start
 from bgdeploy.sandbox.control import Running

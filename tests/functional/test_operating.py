@@ -25,14 +25,14 @@ from bgdeploy.clock import FastClock, SystemClock
 from bgdeploy.config import Settings
 from bgdeploy.errors import Exit
 from bgdeploy.provision import converge
-from bgdeploy.release import record as records
 from bgdeploy.release import traffic
 from bgdeploy.release.back import live
 from bgdeploy.release.logs import Log
-from bgdeploy.release.past import own_appspec
 from bgdeploy.release.phase import Phase, phase
 from bgdeploy.release.reader import Reader, find_target
-from bgdeploy.release.record import key_of
+from bgdeploy.release.records import record as records
+from bgdeploy.release.records.past import own_appspec
+from bgdeploy.release.records.record import key_of
 from bgdeploy.resources.codedeploy import Application
 from bgdeploy.sandbox.control import Running
 from bgdeploy.strategy import PREDEFINED, parse

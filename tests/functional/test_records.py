@@ -16,9 +16,10 @@ from bgdeploy.aws import Aws
 from bgdeploy.cli import run
 from bgdeploy.cli.invocation import Invocation, Result
 from bgdeploy.clock import FastClock, SystemClock
-from bgdeploy.release import appspec, past, stories
+from bgdeploy.release import appspec
 from bgdeploy.release.reader import Reader, find_target
-from bgdeploy.release.story import Story, shared, spans
+from bgdeploy.release.records import past, stories
+from bgdeploy.release.records.story import Story, shared, spans
 from bgdeploy.sandbox.control import Running
 
 pytestmark = pytest.mark.slow

@@ -22,7 +22,7 @@ from bgdeploy.config import Check, Config, Deployment, Duration, Settings
 from bgdeploy.errors import BgdeployError, BusyError, Exit, InterruptError, UsageError
 from bgdeploy.provision import converge
 from bgdeploy.release import operations, watch
-from bgdeploy.release.attendant import Attendant
+from bgdeploy.release.attending.attendant import Attendant
 from bgdeploy.release.cause import Kind
 from bgdeploy.release.ending import Ending
 from bgdeploy.release.reader import Reader, find_target
@@ -233,7 +233,8 @@ from pathlib import Path
 from bgdeploy.aws import Aws
 from bgdeploy.clock import FastClock, SystemClock
 from bgdeploy.names import Names
-from bgdeploy.release import attendant, reader
+from bgdeploy.release.attending import attendant
+from bgdeploy.release import reader
 clock = FastClock(20, SystemClock())
 aws = Aws(stack="releasing-dev", region="us-east-1", clock=clock)
 target = reader.find_target(aws, Names("releasing-dev"))

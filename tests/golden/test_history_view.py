@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from bgdeploy.release.told import Release
+from bgdeploy.release.records.told import Release
 from bgdeploy.views.history import history
 from bgdeploy.views.theme import ASCII, THEME, UNICODE, Glyphs
 from tests import deployments as d

@@ -16,6 +16,7 @@ from bgdeploy.release.ending import Ending, Page, detached, ending
 from bgdeploy.release.evidence import Evidence, Series, Stop
 from bgdeploy.release.keys import offers
 from bgdeploy.release.phase import phase
+from bgdeploy.release.records.told import Said
 from bgdeploy.release.snapshot import Alarm, Snapshot
 from bgdeploy.release.standing import (
     DeploymentStatus,
@@ -24,7 +25,6 @@ from bgdeploy.release.standing import (
     TargetStatus,
     TaskSetStatus,
 )
-from bgdeploy.release.told import Said
 from bgdeploy.views.lines import Lines
 from bgdeploy.views.panel import Panel
 from bgdeploy.views.release import board, card

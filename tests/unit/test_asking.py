@@ -15,11 +15,11 @@ import pytest
 from bgdeploy.clock import FastClock, SystemClock
 from bgdeploy.config import Check, Duration
 from bgdeploy.quantities import Limit
-from bgdeploy.release.asking import Asking, Pursuit, Round
+from bgdeploy.release.analysis.asking import Asking, Pursuit, Round
+from bgdeploy.release.analysis.expectations import Answer
+from bgdeploy.release.analysis.http import Http
+from bgdeploy.release.analysis.measuring import Ask, Scene
 from bgdeploy.release.checks import CheckResult
-from bgdeploy.release.expectations import Answer
-from bgdeploy.release.http import Http
-from bgdeploy.release.measuring import Ask, Scene
 from tests.clocks import HandClock
 from tests.servers import say, serving
 

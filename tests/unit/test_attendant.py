@@ -13,10 +13,10 @@ import pytest
 from moto import mock_aws
 
 from bgdeploy.clock import SystemClock
-from bgdeploy.release.attendant import Attendant
-from bgdeploy.release.expectations import Answer
-from bgdeploy.release.hook import Claims
-from bgdeploy.release.record import Door
+from bgdeploy.release.analysis.expectations import Answer
+from bgdeploy.release.attending.attendant import Attendant
+from bgdeploy.release.attending.hook import Claims
+from bgdeploy.release.records.record import Door
 from tests.attending import BUCKET, DEPLOYMENT, ELSEWHERE, TARGET, Account, Rig, rigged, until
 
 

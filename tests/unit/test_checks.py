@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from bgdeploy.checktypes import Check, RawMetric
 from bgdeploy.quantities import Limit
+from bgdeploy.release.analysis.expectations import Answer, at, excerpt, judge, same
+from bgdeploy.release.analysis.tally import Verdict
 from bgdeploy.release.checks import CheckResult, fill, outcome
-from bgdeploy.release.expectations import Answer, at, excerpt, judge, same
-from bgdeploy.release.tally import Verdict
 
 PAGE = "<html>\n  <body>\n    <h1>Good morning from v2</h1>\n  </body>\n</html>\n"
 

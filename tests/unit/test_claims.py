@@ -16,9 +16,9 @@ from moto import mock_aws
 
 from bgdeploy.aws import Aws
 from bgdeploy.clock import SystemClock
-from bgdeploy.release import hook
-from bgdeploy.release.claimant import Claimant, dead, start_token
-from bgdeploy.release.hook import BEAT, LAPSE, Claims, HookCall, Lapse
+from bgdeploy.release.attending import hook
+from bgdeploy.release.attending.claimant import Claimant, dead, start_token
+from bgdeploy.release.attending.hook import BEAT, LAPSE, Claims, HookCall, Lapse
 from tests.clocks import HandClock
 
 BUCKET, DEPLOYMENT = "shop-dev-bucket", "d-A7YW3F91L"
@@ -175,7 +175,10 @@ def test_an_abandoned_claim_is_anybodys_at_once(aws: Aws) -> None:
 
 
 def test_the_claim_of_a_dead_process_of_this_host_is_anybodys_at_once() -> None:
-    program = "from bgdeploy.release.claimant import Claimant as C; import sys; print(vars(C.me())); sys.stdin.read()"
+    program = (
+        "import sys; from bgdeploy.release.attending.claimant import Claimant; "
+        "print(vars(Claimant.me())); sys.stdin.read()"
+    )
     with subprocess.Popen(
         [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:

@@ -8,10 +8,10 @@ from typing import Any, cast
 from botocore.exceptions import ClientError
 
 from bgdeploy.aws import Aws
+from bgdeploy.release.attending.stopping import stop
 from bgdeploy.release.collecting import collect
 from bgdeploy.release.evidence import Evidence, Stop
 from bgdeploy.release.snapshot import Snapshot, StoppedTask
-from bgdeploy.release.stopping import stop
 from tests import deployments as d
 from tests.account import Account
 from tests.clocks import HandClock

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from bgdeploy.clock import SystemClock
-from bgdeploy.release import command
-from bgdeploy.release.limits import Finished
+from bgdeploy.release.analysis import command
+from bgdeploy.release.analysis.limits import Finished
 
 
 def _run(

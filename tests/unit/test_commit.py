@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bgdeploy.release.commit import Commit, of
+from bgdeploy.release.records.commit import Commit, of
 
 
 def _git(folder: Path, *words: str) -> str:

@@ -12,8 +12,8 @@ from botocore.exceptions import ClientError
 from bgdeploy.aws import Aws
 from bgdeploy.config import EarlyFail
 from bgdeploy.quantities import Duration
-from bgdeploy.release.early import Stillness, doomed, watched
-from bgdeploy.release.giving_up import GivingUp
+from bgdeploy.release.attending.early import Stillness, doomed, watched
+from bgdeploy.release.attending.giving_up import GivingUp
 from bgdeploy.release.snapshot import Snapshot, StoppedTask
 from tests import deployments as d
 from tests.account import Account

@@ -11,10 +11,10 @@ import pytest
 
 from bgdeploy.checktypes import Check
 from bgdeploy.quantities import Duration
-from bgdeploy.release.attendant import Attendant
+from bgdeploy.release.analysis.expectations import Answer
+from bgdeploy.release.attending.attendant import Attendant
+from bgdeploy.release.attending.hook import Claims
 from bgdeploy.release.checks import ChecksState
-from bgdeploy.release.expectations import Answer
-from bgdeploy.release.hook import Claims
 from bgdeploy.release.snapshot import Listener, Snapshot
 from tests import deployments as d
 from tests.attending import BUCKET, DEPLOYMENT, ELSEWHERE, Rig, rigged, until

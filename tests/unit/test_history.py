@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from bgdeploy.release.history import release
-from bgdeploy.release.told import Release
+from bgdeploy.release.records.history import release
+from bgdeploy.release.records.told import Release
 
 T0 = datetime(2026, 1, 5, 12, 0, tzinfo=timezone.utc)
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from bgdeploy.checktypes import Check
-from bgdeploy.release import hook
-from bgdeploy.release.attendant import Attendant
+from bgdeploy.release.attending import hook
+from bgdeploy.release.attending.attendant import Attendant
 from tests.attending import BUCKET, DEPLOYMENT, ELSEWHERE, Rig, rigged, until
 
 UNSURE = Check(name="smoke", command="echo no baseline; exit 2")

@@ -12,8 +12,9 @@ import pytest
 
 from bgdeploy.checktypes import Check
 from bgdeploy.quantities import Duration, Limit
-from bgdeploy.release import expectations, inside, tally
-from bgdeploy.release.record import Door, Record, encode
+from bgdeploy.release.analysis import expectations, tally
+from bgdeploy.release.attending import inside
+from bgdeploy.release.records.record import Door, Record, encode
 from hook_lambda import checks as hooks
 from hook_lambda.checks import Answer, Pursuit, Questions
 

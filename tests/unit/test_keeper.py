@@ -12,11 +12,11 @@ from moto import mock_aws
 
 from bgdeploy.aws import Aws
 from bgdeploy.clock import FastClock, SystemClock
-from bgdeploy.release import stories
 from bgdeploy.release.ending import ending
-from bgdeploy.release.joining import joined
-from bgdeploy.release.keeper import Keeper
-from bgdeploy.release.story import Story
+from bgdeploy.release.records import stories
+from bgdeploy.release.records.joining import joined
+from bgdeploy.release.records.keeper import Keeper
+from bgdeploy.release.records.story import Story
 from tests import deployments as d
 from tests import stories as told
 

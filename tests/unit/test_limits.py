@@ -8,9 +8,8 @@ import pytest
 
 from bgdeploy.checktypes import Check, RawMetric
 from bgdeploy.quantities import Comparison, Limit, Load
-from bgdeploy.release.checks import Measurement
-from bgdeploy.release.expectations import Answer
-from bgdeploy.release.limits import (
+from bgdeploy.release.analysis.expectations import Answer
+from bgdeploy.release.analysis.limits import (
     Finished,
     Pair,
     judge_command,
@@ -19,8 +18,9 @@ from bgdeploy.release.limits import (
     judge_metric,
     wanted,
 )
-from bgdeploy.release.samples import Samples
-from bgdeploy.release.tally import Verdict
+from bgdeploy.release.analysis.samples import Samples
+from bgdeploy.release.analysis.tally import Verdict
+from bgdeploy.release.checks import Measurement
 
 
 def _samples(*seconds: float, status: int = 200, errors: int = 0, unreached: int = 0) -> Samples:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bgdeploy.release.logs import pattern
-from bgdeploy.release.told import Line
+from bgdeploy.release.records.told import Line
 from bgdeploy.sandbox.patterns import compiled
 from bgdeploy.views.logs import head, shown
 

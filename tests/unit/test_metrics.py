@@ -14,7 +14,7 @@ from bgdeploy.aws import Aws
 from bgdeploy.checkrules import METRICS
 from bgdeploy.checktypes import RawMetric
 from bgdeploy.clock import SystemClock
-from bgdeploy.release.metrics import Metrics
+from bgdeploy.release.analysis.metrics import Metrics
 from tests import deployments as d
 
 _ARN = "arn:aws:elasticloadbalancing:us-east-1:1:"

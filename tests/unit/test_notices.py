@@ -17,9 +17,9 @@ from bgdeploy.cli.notifying import Notifier
 from bgdeploy.clock import FastClock, SystemClock
 from bgdeploy.config import Notification
 from bgdeploy.quantities import SecretUrl
+from bgdeploy.release.attending.claimant import Claimant
 from bgdeploy.release.changes import Frame
 from bgdeploy.release.checks import ChecksState
-from bgdeploy.release.claimant import Claimant
 from bgdeploy.release.ending import cancelled, detached, ending
 from bgdeploy.release.occasions import Occasion, at_end, occasions
 from bgdeploy.release.phase import phase

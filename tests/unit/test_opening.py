@@ -14,7 +14,7 @@ from bgdeploy.aws import Aws
 from bgdeploy.clock import SystemClock
 from bgdeploy.config import Config, LoadBalancer, Settings, TestListener
 from bgdeploy.errors import BgdeployError
-from bgdeploy.release.opening import CHECKIP, Caller, Opening
+from bgdeploy.release.attending.opening import CHECKIP, Caller, Opening
 from bgdeploy.release.snapshot import Gate
 
 DEPLOYMENT = "d-A7YW3F91L"

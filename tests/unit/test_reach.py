@@ -16,13 +16,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from bgdeploy.clock import SystemClock
-from bgdeploy.release.expectations import Answer
-from bgdeploy.release.http import Http
+from bgdeploy.release.analysis.expectations import Answer
+from bgdeploy.release.analysis.http import Http
+from bgdeploy.release.analysis.samples import Samples
+from bgdeploy.release.analysis.volley import load
 from bgdeploy.release.reach import BY_NAME
 from bgdeploy.release.reader import request
-from bgdeploy.release.samples import Samples
 from bgdeploy.release.snapshot import Reach
-from bgdeploy.release.volley import load
 
 HOST = "app.example.test"  # which leads nowhere: .test never does (RFC 6761)
 BALANCER = "localhost"  # where the server is

@@ -12,8 +12,8 @@ from moto import mock_aws
 from bgdeploy.aws import Aws
 from bgdeploy.clock import SystemClock
 from bgdeploy.config import Check, Duration
-from bgdeploy.release import record as records
-from bgdeploy.release.record import Record, decode, described, encode, key_of
+from bgdeploy.release.records import record as records
+from bgdeploy.release.records.record import Record, decode, described, encode, key_of
 
 SECONDS = st.integers(0, 10**7).map(Duration)
 TEXT = st.text(st.characters(codec="utf-8"), max_size=8)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bgdeploy.release.report import Seen, compose
-from bgdeploy.release.reported import Report
+from bgdeploy.release.records.report import Seen, compose
+from bgdeploy.release.records.reported import Report
 from bgdeploy.views.html import Html, joined, tag
 from bgdeploy.views.report import page
 from tests import deployments as d

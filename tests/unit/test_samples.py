@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bgdeploy.release.samples import Samples, collected, rounded
+from bgdeploy.release.analysis.samples import Samples, collected, rounded
 
 
 def test_a_percentile_is_a_time_that_so_many_answers_did_not_exceed() -> None:

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bgdeploy.errors import Exit
-from bgdeploy.release import story as stories
-from bgdeploy.release import telling
 from bgdeploy.release.back import undone
 from bgdeploy.release.ending import detached, ending, gave_up
-from bgdeploy.release.joining import joined
-from bgdeploy.release.story import (
+from bgdeploy.release.records import story as stories
+from bgdeploy.release.records import telling
+from bgdeploy.release.records.joining import joined
+from bgdeploy.release.records.story import (
     AlarmState,
     Checked,
     Ended,

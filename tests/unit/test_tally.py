@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bgdeploy.checktypes import Check
 from bgdeploy.quantities import Duration, Load
-from bgdeploy.release.tally import Terms, Verdict, closing, so_far, streak, terms, verdict
+from bgdeploy.release.analysis.tally import Terms, Verdict, closing, so_far, streak, terms, verdict
 
 P: Verdict = "pass"
 F: Verdict = "fail"

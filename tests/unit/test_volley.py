@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from bgdeploy.release.samples import Samples
-from bgdeploy.release.volley import ProbeError, load, take_turns
+from bgdeploy.release.analysis.samples import Samples
+from bgdeploy.release.analysis.volley import ProbeError, load, take_turns
 from tests.servers import Reply, say, serving
 
 

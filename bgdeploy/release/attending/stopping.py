@@ -12,7 +12,7 @@ from dataclasses import asdict
 
 from bgdeploy.aws import Aws
 from bgdeploy.release import operations
-from bgdeploy.release.claimant import who
+from bgdeploy.release.attending.claimant import who
 from bgdeploy.release.evidence import Stop
 
 

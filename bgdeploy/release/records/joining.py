@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from bgdeploy.release.story import Checked, Story
+from bgdeploy.release.records.story import Checked, Story
 
 T = TypeVar("T")
 

@@ -13,23 +13,23 @@ from typing import TYPE_CHECKING, TypeVar
 
 from bgdeploy.aws import Aws
 from bgdeploy.config import EarlyFail
-from bgdeploy.release import hook, inside
-from bgdeploy.release import record as records
+from bgdeploy.release.analysis.metrics import Metrics
+from bgdeploy.release.attending import hook, inside
+from bgdeploy.release.attending.claimant import Claimant
+from bgdeploy.release.attending.giving_up import GivingUp
+from bgdeploy.release.attending.guarding import Guarding
+from bgdeploy.release.attending.holding import Doors, Holding
+from bgdeploy.release.attending.hook import Claims, Decision
+from bgdeploy.release.attending.opening import NOBODY, Caller, Opening
+from bgdeploy.release.attending.session import AwsTime, Means, Session
 from bgdeploy.release.checks import ChecksState
-from bgdeploy.release.claimant import Claimant
-from bgdeploy.release.giving_up import GivingUp
-from bgdeploy.release.guarding import Guarding
-from bgdeploy.release.holding import Doors, Holding
-from bgdeploy.release.hook import Claims, Decision
-from bgdeploy.release.metrics import Metrics
-from bgdeploy.release.opening import NOBODY, Caller, Opening
 from bgdeploy.release.phase import HELD, Phase, phase, replaces_placeholder
-from bgdeploy.release.record import Record
-from bgdeploy.release.session import AwsTime, Means, Session
+from bgdeploy.release.records import record as records
+from bgdeploy.release.records.record import Record
 from bgdeploy.release.snapshot import Snapshot, Target
 
 if TYPE_CHECKING:
-    from bgdeploy.release.measuring import Ask
+    from bgdeploy.release.analysis.measuring import Ask
 
 S = TypeVar("S", bound=Session)
 

@@ -7,7 +7,7 @@ from typing import Any
 from bgdeploy.aws import Aws
 from bgdeploy.errors import BgdeployError
 from bgdeploy.release.checks import HOOK, CheckResult, ChecksState
-from bgdeploy.release.record import Door
+from bgdeploy.release.records.record import Door
 from bgdeploy.release.snapshot import Target
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bgdeploy.config import Settings
 from bgdeploy.release.checks import fill
 from bgdeploy.release.phase import new_version
-from bgdeploy.release.record import Record
+from bgdeploy.release.records.record import Record
 from bgdeploy.release.snapshot import Snapshot
 
 

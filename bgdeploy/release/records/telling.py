@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from bgdeploy.errors import Exit
-from bgdeploy.release import record, story
 from bgdeploy.release.ending import ending
-from bgdeploy.release.joining import joined
 from bgdeploy.release.phase import new_version, old_version, shares
+from bgdeploy.release.records import record, story
+from bgdeploy.release.records.joining import joined
+from bgdeploy.release.records.story import Story
 from bgdeploy.release.snapshot import Event, Listener, Snapshot
-from bgdeploy.release.story import Story
 
 if TYPE_CHECKING:
     from bgdeploy.release.changes import Frame

@@ -9,14 +9,22 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bgdeploy.aws import Attrs, error_code
-from bgdeploy.release import appspec, parse, past, record, stories
+from bgdeploy.release import appspec, parse
+from bgdeploy.release.attending.hook import Claims
 from bgdeploy.release.cause import activated
-from bgdeploy.release.hook import Claims
 from bgdeploy.release.reader import Reader
-from bgdeploy.release.record import Record
+from bgdeploy.release.records import past, record, stories
+from bgdeploy.release.records.record import Record
+from bgdeploy.release.records.story import Story, spans
+from bgdeploy.release.records.told import (
+    IN_FLIGHT,
+    ROLLBACK_FAILED,
+    ROLLED_BACK,
+    ROLLING_BACK,
+    WENT_LIVE,
+    Release,
+)
 from bgdeploy.release.snapshot import Deployment
-from bgdeploy.release.story import Story, spans
-from bgdeploy.release.told import IN_FLIGHT, ROLLBACK_FAILED, ROLLED_BACK, ROLLING_BACK, WENT_LIVE, Release
 
 _SIDE_BY_SIDE = 8  # records that are read at once
 

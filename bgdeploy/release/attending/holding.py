@@ -10,16 +10,16 @@ from urllib.parse import urlsplit
 
 from msgspec import structs
 
-from bgdeploy.release import hook, inside
-from bgdeploy.release.asking import Asking, Placed
+from bgdeploy.release.analysis.asking import Asking, Placed
+from bgdeploy.release.analysis.http import Http
+from bgdeploy.release.analysis.measuring import Scene
+from bgdeploy.release.attending import hook, inside
+from bgdeploy.release.attending.hook import Claim, Claims, Decision, HookCall, Verdict
+from bgdeploy.release.attending.opening import Opening
+from bgdeploy.release.attending.session import LOOK, Means, Rhythm, Session
 from bgdeploy.release.cause import check_failure
 from bgdeploy.release.checks import ChecksState, Stage, outcome
-from bgdeploy.release.hook import Claim, Claims, Decision, HookCall, Verdict
-from bgdeploy.release.http import Http
-from bgdeploy.release.measuring import Scene
-from bgdeploy.release.opening import Opening
-from bgdeploy.release.record import Record
-from bgdeploy.release.session import LOOK, Means, Rhythm, Session
+from bgdeploy.release.records.record import Record
 
 _RHYTHM = Rhythm(beat=hook.BEAT, lapse=hook.LAPSE, poll=0.5)
 _HEARD_OF = 10.0  # seconds after which a new rule must be in force everywhere

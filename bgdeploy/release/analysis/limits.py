@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 from bgdeploy.checktypes import Check, RawMetric
 from bgdeploy.quantities import Comparison, Limit, latency
-from bgdeploy.release import expectations
+from bgdeploy.release.analysis import expectations
+from bgdeploy.release.analysis.expectations import Answer
+from bgdeploy.release.analysis.samples import Samples, collected
+from bgdeploy.release.analysis.tally import Verdict
 from bgdeploy.release.checks import Measurement
-from bgdeploy.release.expectations import Answer
-from bgdeploy.release.samples import Samples, collected
-from bgdeploy.release.tally import Verdict
 
 _SUCCESS = Limit.parse("99%")  # of a load that does not say
 _TOLERANCE = Limit.parse("5ms")  # of a comparison that does not say

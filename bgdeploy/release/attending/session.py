@@ -15,12 +15,12 @@ from typing import TypeVar
 
 from bgdeploy.aws import Aws, translated
 from bgdeploy.clock import Clock
-from bgdeploy.release import record as records
-from bgdeploy.release.asking import Placed, Round, pending
+from bgdeploy.release.analysis.asking import Placed, Round, pending
+from bgdeploy.release.analysis.measuring import Ask, Scene
+from bgdeploy.release.attending.hook import Claim, Claims, Lapse
 from bgdeploy.release.checks import CheckResult, ChecksState, Stage
-from bgdeploy.release.hook import Claim, Claims, Lapse
-from bgdeploy.release.measuring import Ask, Scene
-from bgdeploy.release.record import Record
+from bgdeploy.release.records import record as records
+from bgdeploy.release.records.record import Record
 from bgdeploy.release.snapshot import Reach, Snapshot
 
 T = TypeVar("T")

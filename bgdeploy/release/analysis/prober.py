@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import aiohttp.abc
 
-from bgdeploy.release.samples import Samples
+from bgdeploy.release.analysis.samples import Samples
 
 _TELLS = 0.2  # seconds between two reports
 _CONNECT = (

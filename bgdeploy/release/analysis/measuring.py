@@ -11,14 +11,14 @@ from bgdeploy.aws import translated
 from bgdeploy.checktypes import Check, RawMetric
 from bgdeploy.clock import Clock, speed_of
 from bgdeploy.quantities import Load, latency
-from bgdeploy.release import command, expectations, limits, volley
+from bgdeploy.release.analysis import command, expectations, limits, volley
+from bgdeploy.release.analysis.expectations import Answer
+from bgdeploy.release.analysis.limits import Pair
+from bgdeploy.release.analysis.samples import Samples
+from bgdeploy.release.analysis.tally import time_limit
 from bgdeploy.release.checks import Measurement
-from bgdeploy.release.expectations import Answer
-from bgdeploy.release.limits import Pair
 from bgdeploy.release.reach import BY_NAME
-from bgdeploy.release.samples import Samples
 from bgdeploy.release.snapshot import Reach
-from bgdeploy.release.tally import time_limit
 
 Ask = Callable[[str, float], Answer]
 Tell = Callable[[str, float], None]  # how far a measurement is, in words, and the seconds that it has left

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from bgdeploy.aws import Aws, absent, error_code
 from bgdeploy.clock import Clock
-from bgdeploy.release.claimant import Claimant, dead, who
+from bgdeploy.release.attending.claimant import Claimant, dead, who
 
 Verdict = Literal["Succeeded", "Failed"]
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from bgdeploy.release.story import Standing, Story
+from bgdeploy.release.records.story import Standing, Story
 
 
 @dataclass(frozen=True)

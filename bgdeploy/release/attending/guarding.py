@@ -8,19 +8,19 @@ from dataclasses import replace
 
 from bgdeploy.checktypes import RawMetric
 from bgdeploy.errors import BgdeployError
-from bgdeploy.release import stopping
-from bgdeploy.release.asking import Asking, Placed
+from bgdeploy.release.analysis.asking import Asking, Placed
+from bgdeploy.release.analysis.http import Http
+from bgdeploy.release.analysis.measuring import Scene
+from bgdeploy.release.analysis.metrics import Metrics
+from bgdeploy.release.analysis.tally import so_far
+from bgdeploy.release.attending import stopping
+from bgdeploy.release.attending.holding import placed
+from bgdeploy.release.attending.hook import Claim, Claims
+from bgdeploy.release.attending.session import Means, Rhythm, Session
 from bgdeploy.release.cause import check_failure
 from bgdeploy.release.checks import CheckResult, Outcome, outcome
-from bgdeploy.release.holding import placed
-from bgdeploy.release.hook import Claim, Claims
-from bgdeploy.release.http import Http
-from bgdeploy.release.measuring import Scene
-from bgdeploy.release.metrics import Metrics
-from bgdeploy.release.record import Record
-from bgdeploy.release.session import Means, Rhythm, Session
+from bgdeploy.release.records.record import Record
 from bgdeploy.release.snapshot import Snapshot
-from bgdeploy.release.tally import so_far
 
 # Blue may be kept for days: six renewals a minute are what is left of the calls that watching may cost.
 _RHYTHM = Rhythm(beat=10.0, lapse=60.0, poll=10.0)

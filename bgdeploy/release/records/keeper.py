@@ -11,10 +11,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from bgdeploy.aws import Aws
-from bgdeploy.release import stories, telling
-from bgdeploy.release.claimant import who
-from bgdeploy.release.stories import Kept
-from bgdeploy.release.story import Story
+from bgdeploy.release.attending.claimant import who
+from bgdeploy.release.records import stories, telling
+from bgdeploy.release.records.stories import Kept
+from bgdeploy.release.records.story import Story
 
 if TYPE_CHECKING:
     from bgdeploy.release.changes import Frame

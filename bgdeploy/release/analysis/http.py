@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bgdeploy import __version__
 from bgdeploy.clock import Clock, speed_of
-from bgdeploy.release.expectations import Answer
+from bgdeploy.release.analysis.expectations import Answer
 from bgdeploy.release.reach import BY_NAME, get
 from bgdeploy.release.snapshot import Reach
 

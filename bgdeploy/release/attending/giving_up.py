@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from bgdeploy.aws import Aws
 from bgdeploy.config import EarlyFail
 from bgdeploy.errors import BgdeployError
-from bgdeploy.release import stopping
-from bgdeploy.release.early import Stillness, doomed, watched
+from bgdeploy.release.attending import stopping
+from bgdeploy.release.attending.early import Stillness, doomed, watched
 from bgdeploy.release.snapshot import Snapshot
 from bgdeploy.release.watch import passing
 

@@ -10,18 +10,18 @@ from datetime import timedelta
 from bgdeploy.checktypes import Check
 from bgdeploy.errors import Exit
 from bgdeploy.quantities import Limit
-from bgdeploy.release import history, record, stories, telling
+from bgdeploy.release.analysis.limits import limited
 from bgdeploy.release.changes import Frame, changes
 from bgdeploy.release.ending import ending
 from bgdeploy.release.evidence import Evidence
-from bgdeploy.release.limits import limited
 from bgdeploy.release.phase import Phase, new_version, phase, settled, shares
 from bgdeploy.release.reader import Reader
-from bgdeploy.release.record import Record
-from bgdeploy.release.reported import Bound, Report, Source
+from bgdeploy.release.records import history, record, stories, telling
+from bgdeploy.release.records.record import Record
+from bgdeploy.release.records.reported import Bound, Report, Source
+from bgdeploy.release.records.stories import Kept
+from bgdeploy.release.records.story import Ended, Standing, Story
 from bgdeploy.release.snapshot import Snapshot
-from bgdeploy.release.stories import Kept
-from bgdeploy.release.story import Ended, Standing, Story
 
 _ROLLBACK_PATIENCE = timedelta(minutes=1)  # for rollbackInfo, which may lag the status (aws-facts 4.2)
 _UNDOING = {Phase.FAILED, Phase.STOPPED, Phase.ROLLING_BACK}

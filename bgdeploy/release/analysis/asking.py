@@ -9,10 +9,10 @@ from datetime import datetime
 from typing import Any
 
 from bgdeploy.checktypes import Check
+from bgdeploy.release.analysis.limits import wanted
+from bgdeploy.release.analysis.measuring import Scene, measure, request
+from bgdeploy.release.analysis.tally import Terms, Verdict, closing, terms, verdict
 from bgdeploy.release.checks import CheckResult, Measurement
-from bgdeploy.release.limits import wanted
-from bgdeploy.release.measuring import Scene, measure, request
-from bgdeploy.release.tally import Terms, Verdict, closing, terms, verdict
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.3, 2.0
 _GLANCE = 1.0  # seconds between two looks, in a pause, whether anybody still waits

@@ -58,7 +58,7 @@ def _started(trouble: Any) -> Iterator[subprocess.Popen[str]]:
     """Yield the process, which ends with us: when we die, its stdin does."""
     path = os.pathsep.join(filter(None, [_PACKAGE, os.environ.get("PYTHONPATH")]))
     process = subprocess.Popen(
-        [sys.executable, "-m", "bgdeploy.release.prober"],
+        [sys.executable, "-m", "bgdeploy.release.analysis.prober"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=trouble,

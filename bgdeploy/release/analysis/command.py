@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from bgdeploy.clock import Clock, speed_of
-from bgdeploy.release.limits import Finished
+from bgdeploy.release.analysis.limits import Finished
 
 _LINES = 20  # of its output that are kept
 _LONGEST_LINE = 500  # characters

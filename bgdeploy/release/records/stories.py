@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bgdeploy.aws import Aws, absent, error_code
-from bgdeploy.release import story
-from bgdeploy.release.joining import joined
-from bgdeploy.release.story import Story
+from bgdeploy.release.records import story
+from bgdeploy.release.records.joining import joined
+from bgdeploy.release.records.story import Story
 
 # What S3 says when somebody else was faster: the condition does not hold, two writes met, or the object is gone.
 _LOST = {"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "412", "409"}
