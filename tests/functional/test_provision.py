@@ -134,7 +134,7 @@ def at_once(*verbs: object) -> list[Outcome]:
 
 
 @pytest.mark.parametrize(
-    "times", [pytest.param(3, marks=pytest.mark.slow), pytest.param(20, marks=pytest.mark.bench)]
+    "times", [pytest.param(2, marks=pytest.mark.slow), pytest.param(20, marks=pytest.mark.bench)]
 )
 def test_two_provisions_at_the_same_moment_make_one_stack(
     pair: tuple[Operator, Operator], times: int
