@@ -11,7 +11,7 @@ from bgdeploy.provision.resource import Resource
 from bgdeploy.resources.alarms import LogAlarm
 from bgdeploy.resources.listeners import Listener
 from bgdeploy.resources.load_balancer import TargetGroup
-from tests.bench.provisioning import LATENCY, sandbox, stack
+from tests.bench.provisioning import LATENCY, aws_and_stack, memory, sandbox, stack
 from tests.bench.recorder import Recorder
 from tests.bench.table import Figure
 
@@ -33,11 +33,13 @@ def figures() -> Iterator[Figure]:
         recorder, resources = stack(running)
         one = _planned(recorder, resources)
         many = _planned(recorder, [*resources, *_more(resources)])
+        taken = memory(running, __name__)
     added = (many.calls - one.calls) / (many.resources - one.resources)
     print(f"plan: {one.calls} calls for {one.resources} resources, {many.calls} for {many.resources}")
     yield Figure("a plan's calls for each resource more", added, 1.0)
     yield Figure(f"plan of {SERVICES} services' worth, calls a resource", many.calls / many.resources, 1.0)
     yield Figure(f"plan of {SERVICES} services' worth, 100 ms a call", many.seconds, 2.5, "s")
+    yield Figure(f"memory of a plan of {SERVICES} services' worth", taken, 120, "MiB")
 
 
 def _planned(recorder: Recorder, resources: list[Resource]) -> Run:
@@ -73,3 +75,13 @@ def _more(resources: list[Resource]) -> Iterator[Resource]:
 
 def _renamed(resource: Any, number: int) -> Any:
     return replace(resource, name=f"{resource.name}-{number}", label=f"{resource.label}-{number}")
+
+
+def main() -> None:
+    """Plan the grown stack in the sandbox that the environment names."""
+    aws, resources = aws_and_stack()
+    assert not converge.examine(aws, [*resources, *_more(resources)]).pending
+
+
+if __name__ == "__main__":
+    main()

@@ -43,12 +43,17 @@ def sandbox(**settings: Any) -> Iterator[Running]:
 def stack(running: Running, app: str = "") -> tuple[Recorder, list[Resource]]:
     """Return the story's stack, under another app's name if one is given, and an Aws that records."""
     os.environ.update(running.exports())
+    aws, resources = aws_and_stack(app)
+    return Recorder(aws), resources
+
+
+def aws_and_stack(app: str = "") -> tuple[Aws, list[Resource]]:
+    """The same in the sandbox that the environment names, without a record."""
     settings = load(ROOT, "dev")
     if app:
         settings = Settings(settings.env, structs.replace(settings.config, app=app))
     aws = Aws(stack=settings.names.stack, region="us-east-1", clock=SystemClock())
-    resources = build(settings, ROOT, aws.account, aws.region)
-    return Recorder(aws), resources
+    return aws, build(settings, ROOT, aws.account, aws.region)
 
 
 def figures() -> Iterator[Figure]:
@@ -82,7 +87,7 @@ def _no_change(running: Running, recorder: Recorder, resources: list[Resource]) 
     # Roles and the bucket tell of themselves one thing a call; `growing` shows that nothing else does.
     yield Figure("plan without changes, calls a resource", calls / len(resources), 1.35)
     control.calls(running)
-    yield Figure("memory of a provision", _memory(running, "provision"), 120, "MiB")
+    yield Figure("memory of a provision", memory(running, "bgdeploy", "provision"), 120, "MiB")
     yield Figure("second provision, calls a resource", len(control.calls(running)) / len(resources), 1.5)
 
 
@@ -94,10 +99,10 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 """
 
 
-def _memory(running: Running, *words: str) -> float:
-    """Run a command, and return the most memory that it took, in MiB."""
+def memory(running: Running, *words: str) -> float:
+    """Run a module with these arguments, and return the most memory that it took, in MiB."""
     measured = subprocess.run(
-        [sys.executable, "-c", _MEASURE, sys.executable, "-m", "bgdeploy", *words],
+        [sys.executable, "-c", _MEASURE, sys.executable, "-m", *words],
         cwd=ROOT,
         env={**os.environ, **running.exports()},
         check=True,
