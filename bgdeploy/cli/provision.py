@@ -177,7 +177,7 @@ def teardown(invocation: Invocation, yes: bool) -> Result:
     _raise_if_incomplete(outcome, "teardown")
     if not outcome.changed:
         return Result(outcome.as_dict(), f"{aws.stack}: nothing of it is there")
-    return Result(outcome.as_dict(), summary(outcome, aws.stack))
+    return Result(outcome.as_dict(), summary(outcome, aws.stack, rest="gone before"))
 
 
 def _showing(invocation: Invocation, aws: Aws) -> AbstractContextManager[Callable[[Progress], None]]:

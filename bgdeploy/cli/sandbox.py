@@ -40,8 +40,8 @@ def running_or_started(invocation: Invocation) -> Running:
         if running is None:
             running = control.start()
             invocation.say(
-                f"started a sandbox at speed {running.speed:g}: an AWS minute lasts "
-                f"{60 / running.speed:.3g} s (bgdeploy sandbox stop ends it)"
+                f"started a sandbox: an AWS minute lasts {60 / running.speed:.3g} s "
+                "(bgdeploy sandbox stop ends it)"
             )
         return running
 

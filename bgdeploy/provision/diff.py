@@ -69,6 +69,47 @@ def _value(path: tuple[Step, ...], wanted: Any, actual: Any) -> Iterator[Differe
         yield Difference(path, wanted, actual)
 
 
+def narrowed(difference: Difference) -> Iterator[Difference]:
+    """Yield where within its values a difference lies, as changes of their parts. For people: it may be long.
+
+    What is a member on one side alone comes or goes: nothing is there on the other.
+    """
+    parts = list(_parted(difference.path, difference.wanted, difference.actual))
+    yield from parts or (difference,)  # such as the order alone
+
+
+def _parted(path: tuple[Step, ...], wanted: Any, actual: Any) -> Iterator[Difference]:
+    if isinstance(wanted, Mapping) and isinstance(actual, Mapping):
+        for key in {**wanted, **actual}:
+            if wanted.get(key) != actual.get(key):
+                yield from _parted((*path, key), wanted.get(key), actual.get(key))
+    elif wanted is not None and actual is not None and (_is_many(wanted) or _is_many(actual)):
+        yield from _moved(path, _members(wanted), _members(actual))
+    else:
+        yield Difference(path, wanted, actual)
+
+
+def _moved(path: tuple[Step, ...], wanted: list[Any], actual: list[Any]) -> Iterator[Difference]:
+    come = [each for each in wanted if each not in actual]
+    gone = [each for each in actual if each not in wanted]
+    if len(come) == len(gone) == 1:
+        yield from _parted((*path, wanted.index(come[0])), come[0], gone[0])
+        return
+    yield from (Difference((*path, actual.index(each)), None, each) for each in gone)
+    yield from (Difference((*path, wanted.index(each)), each, None) for each in come)
+
+
+def _is_many(value: Any) -> bool:
+    return isinstance(value, (list, tuple, set, frozenset))
+
+
+def _members(value: Any) -> list[Any]:
+    """Return the members of a list or set in one order; IAM writes a list of one without the list."""
+    if isinstance(value, (set, frozenset)):
+        return sorted(value, key=str)
+    return list(value) if _is_many(value) else [value]
+
+
 def _same_members(wanted: list[Any], actual: Any) -> bool:
     if not isinstance(actual, (set, frozenset, list, tuple)):
         return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from bgdeploy.provision.diff import Difference
+from bgdeploy.provision.diff import Difference, narrowed
 from bgdeploy.provision.plan import Action, Change, Plan
 
 _SIGNS = {
@@ -26,18 +26,19 @@ _WORDS = {
     Action.REFUSED: "refused",
     Action.BLOCKED: "blocked",
 }
+_LONGEST = 160  # characters of a value; of what is longer, only the parts that differ are shown
 
 
 def lines(plan: Plan) -> Iterator[str]:
     """Yield the lines of a plan; one line when there is nothing to do."""
+    shown = (*plan.used, *plan.pending, *plan.later)
+    width = max((len(change.address) for change in shown), default=0)
     for change in plan.used:
-        yield f"{_SIGNS[change.action]} {change.address}  {change.name}" + (
-            change.reason and f": {change.reason}"
-        )
+        yield _head(change, width) + (change.reason and f": {change.reason}")
     for change in plan.pending:
-        yield from _change(change)
+        yield from _change(change, width)
     for change in plan.later:
-        yield f"> {change.address}  {change.name}  goes out with the next release"
+        yield f"{_head(change, width, '>')}  goes out with the next release"
         yield from _differences(change.later)
     yield summary(plan)
 
@@ -52,11 +53,18 @@ def summary(plan: Plan) -> str:
     in_sync = plan.counts.get(Action.NOOP.value, 0)
     if not parts:
         return f"{plan.stack}: {in_sync} resources are as they should be; nothing to do"
-    return f"{plan.stack}: {', '.join(parts)}, {in_sync} as they should be"
+    return f"{plan.stack}: {', '.join(parts)}" + (f", {in_sync} as they should be" if in_sync else "")
 
 
-def _change(change: Change) -> Iterator[str]:
-    yield f"{_SIGNS[change.action]} {change.address}  {change.name}"
+def _head(change: Change, width: int, sign: str = "") -> str:
+    return f"{sign or _SIGNS[change.action]} {change.address:<{width}}  {change.name}"
+
+
+def _change(change: Change, width: int) -> Iterator[str]:
+    if change.action is Action.BLOCKED:
+        yield f"{_head(change, width)}  {change.reason}"
+        return
+    yield _head(change, width)
     if change.reason:
         yield f"    {change.reason}"
         return
@@ -65,10 +73,15 @@ def _change(change: Change) -> Iterator[str]:
 
 def _differences(differences: tuple[Difference, ...]) -> Iterator[str]:
     for difference in differences:
-        yield f"    {difference.where}: {_shown(difference.actual)} -> {_shown(difference.wanted)}"
+        longest = max(len(_text(difference.actual)), len(_text(difference.wanted)))
+        for part in narrowed(difference) if longest > _LONGEST else (difference,):
+            yield f"    {part.where}: {_cut(_text(part.actual))} -> {_cut(_text(part.wanted))}"
 
 
-def _shown(value: Any) -> str:
+def _text(value: Any) -> str:
     plain = sorted(value, key=str) if isinstance(value, (set, frozenset)) else value
-    text = "nothing" if plain is None else str(plain)
-    return text if len(text) <= 160 else f"{text[:157]}..."
+    return "nothing" if plain is None else str(plain)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."

@@ -21,7 +21,7 @@ _DONE = {
     Action.UPDATE: "changed",
     Action.ADOPT: "taken over",
     Action.DELETE: "removed",
-    Action.AWAIT: "in use:",
+    Action.AWAIT: "ready",
 }
 _DOING = {
     Action.CREATE: "creating",
@@ -61,7 +61,10 @@ def showing(
                 running[address] = (progress.change, now())
                 return
             running.pop(address, None)
-            _print(console, line(progress, signs))
+            told = line(progress, signs)
+            if told and progress.state is State.DONE and progress.change.action in _DONE:
+                told = fit(told, console.width, signs)  # its name can be cut; what failed is told to the end
+            _print(console, told)
 
         yield show
 
@@ -76,7 +79,7 @@ def under_way(
 ) -> RenderableType:
     """Return the board of what is under way: each change, and the seconds since it began."""
     lines = [
-        Text(f"  {signs.busy} {_DOING[change.action]} {change.address}  {now - began:.0f} s", "busy")
+        Text(_row(signs.busy, _DOING[change.action], f"{now - began:.0f} s", change.address), "busy")
         for change, began in running[:_ROOM]
     ]
     if len(running) > _ROOM:
@@ -97,16 +100,22 @@ def line(progress: Progress, signs: Glyphs) -> Text | None:
         return None
     if progress.state is State.STARTED:
         slow = change.address.partition("/")[0] in SLOW_KINDS
-        text = f"  {signs.idle} {_DOING[change.action]} {change.address} {change.name}"
+        text = _row(signs.idle, _DOING[change.action], "", f"{change.address}  {change.name}")
         return Text(plain(text, signs), "faint") if slow else None
     fields = ", ".join(dict.fromkeys(difference.field for difference in change.differences))
     what = f" ({fields})" if fields and change.action is not Action.CREATE else ""
-    text = f"  {signs.good} {_DONE[change.action]} {change.address} {change.name}{what}  {progress.seconds:.1f} s"
+    took = f"{progress.seconds:.1f} s"
+    text = _row(signs.good, _DONE[change.action], took, f"{change.address}  {change.name}{what}")
     return Text(plain(text, signs))
 
 
-def summary(outcome: Outcome, stack: str) -> str:
-    """Return what came of it in one sentence."""
+def _row(sign: str, verb: str, took: str, what: str) -> str:
+    """Return a line whose columns stand under those of the others."""
+    return f"  {sign} {verb:<8} {took:>7}  {what}"
+
+
+def summary(outcome: Outcome, stack: str, rest: str = "unchanged") -> str:
+    """Return what came of it in one sentence; `rest` says what those are to which nothing was done."""
     counts: dict[str, int] = {}
     for result in outcome.changed:
         counts[_DONE[result.change.action]] = counts.get(_DONE[result.change.action], 0) + 1
@@ -117,4 +126,4 @@ def summary(outcome: Outcome, stack: str) -> str:
     unchanged = sum(result.change.action in {Action.NOOP, Action.USED} for result in outcome.results)
     if not parts:
         return f"{stack}: nothing to change, {unchanged} resources are as they should be"
-    return f"{stack}: {', '.join(parts)}" + (f", {unchanged} unchanged" if unchanged else "")
+    return f"{stack}: {', '.join(parts)}" + (f", {unchanged} {rest}" if unchanged else "")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bgdeploy.provision.diff import Whole, differences
+from bgdeploy.provision.diff import Difference, Whole, differences, narrowed
 
 _plain = st.one_of(
     st.none(), st.booleans(), st.integers(-3, 3), st.floats(-2, 2), st.sampled_from(["", "a", "b", "1"])
@@ -96,3 +96,31 @@ def test_a_difference_says_where_it_is(
     wanted: dict[str, Any], actual: dict[str, Any], where: str | None
 ) -> None:
     assert [each.where for each in differences(wanted, actual)] == ([where] if where else [])
+
+
+# Within long values
+
+
+@given(_values, _values)
+def test_what_differs_is_narrowed_to_parts_that_differ(wanted: Any, actual: Any) -> None:
+    for difference in differences({"Field": wanted}, {"Field": actual}):
+        parts = list(narrowed(difference))
+        assert parts
+        assert all(part.path[: len(difference.path)] == difference.path for part in parts)
+
+
+def test_of_a_policy_the_statement_that_differs_is_told() -> None:
+    read = {"Effect": "Allow", "Action": ["s3:Get", "s3:List"], "Resource": "a"}
+    wanted, actual = [read, {"Action": "logs:Put"}], [{**read, "Resource": "*"}, {"Action": "logs:Put"}]
+    assert list(narrowed(Difference(("Policy",), Whole(Statement=wanted), Whole(Statement=actual)))) == [
+        Difference(("Policy", "Statement", 0, "Resource"), "a", "*")
+    ]
+
+
+def test_members_come_and_go_where_one_stands_without_a_list_too() -> None:
+    wanted, actual = Whole(Statement=["a", "b"]), Whole(Statement="c")
+    assert list(narrowed(Difference(("Policy",), wanted, actual))) == [
+        Difference(("Policy", "Statement", 0), None, "c"),
+        Difference(("Policy", "Statement", 0), "a", None),
+        Difference(("Policy", "Statement", 1), "b", None),
+    ]
