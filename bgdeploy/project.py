@@ -31,6 +31,7 @@ _PLAINLY = {
     "`array`": "a list",
     "`object`": "a mapping",
     "`bool`": "true or false",
+    "of length <=": "with a length of at most",
     "`str | object`": "text, or a mapping of tags",
     "`array | object`": "a list of ids, or a mapping of tags",
     "`object | array`": "a list of ids, or a mapping of tags",
@@ -59,13 +60,19 @@ class ConfigError(UsageError):
     """The project's config cannot be used. `problems` holds everything that is wrong with it."""
 
     def __init__(self, problems: list[Problem]) -> None:
-        self.problems = problems
+        self.problems = sorted(problems, key=_place)
         count = "a problem" if len(problems) == 1 else f"{len(problems)} problems"
         super().__init__(
-            f"the config has {count}:\n" + "\n".join(f"  {problem}" for problem in problems),
+            f"the config has {count}:\n" + "\n".join(f"  {problem}" for problem in self.problems),
             "`bgdeploy config schema` prints every key, for your editor too",
-            {"problems": [asdict(problem) for problem in problems]},
+            {"problems": [asdict(problem) for problem in self.problems]},
         )
+
+
+def _place(problem: Problem) -> tuple[str, int]:
+    """Return file and line of a problem, for them to be told from top to bottom."""
+    file, _, line = problem.where.partition(":")
+    return file, int(line or 0)
 
 
 @dataclass
@@ -237,7 +244,7 @@ class _Checker:
         self.document = document
 
     def check(self) -> Config:
-        config = self._struct(Config, self.document.value, ())
+        config = self._struct(Config, self.document.value, (), app="app")
         return config if isinstance(config, Config) else Config(app="app")
 
     def _value(self, kind: Any, value: Any, path: KeyPath) -> Any:
@@ -258,7 +265,8 @@ class _Checker:
             return self._written(written, value, path, optional=written is not plain)
         return self._leaf(kind, value, path)
 
-    def _struct(self, kind: type[msgspec.Struct], value: Any, path: KeyPath) -> Any:
+    def _struct(self, kind: type[msgspec.Struct], value: Any, path: KeyPath, **instead: Any) -> Any:
+        """Return the mapping as its type; `instead` stands for what is needed and missing, so that the rest is seen."""
         if not isinstance(value, dict):
             return self._problem(
                 path,
@@ -278,7 +286,7 @@ class _Checker:
         required = [f for f in msgspec.structs.fields(kind) if f.required]
         for f in (f for f in required if f.name not in found):
             self._problem((*path, f.encode_name), "is missing and has no default")
-        given = {name: item for name, item in found.items() if item is not _WRONG}
+        given = instead | {name: item for name, item in found.items() if item is not _WRONG}
         return kind(**given) if all(f.name in given for f in required) else _WRONG
 
     def _written(self, kind: type[Quantity], value: Any, path: KeyPath, *, optional: bool) -> Any:
@@ -328,7 +336,7 @@ def _expectation(kind: Any, value: Any, said: str) -> str:
 def _shown(value: Any) -> str:
     """Return what was written, short, as YAML people would say it."""
     text = "nothing" if value is None else repr(value)
-    return text if len(text) <= 40 else text[:37] + "…"
+    return text if len(text) <= 40 else f"{text[:36]}…{text[-1]}"
 
 
 def _did_you_mean(word: str, known: list[str]) -> str:

@@ -74,7 +74,8 @@ def _known(error: Exception) -> BgdeployError | None:
         )
     if isinstance(error, click.ClickException):
         context = getattr(error, "ctx", None)
-        return UsageError(error.format_message(), f"see `{context.command_path} --help`" if context else "")
+        message = " ".join(error.format_message().split())  # click puts choices on lines of their own
+        return UsageError(message, f"see `{context.command_path} --help`" if context else "")
     if "botocore" in sys.modules:
         from bgdeploy.aws import translated
 

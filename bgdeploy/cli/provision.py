@@ -81,7 +81,7 @@ def provision(invocation: Invocation, yes: bool, adopted: tuple[str, ...]) -> Re
             _ask_for(invocation, change)
     with _showing(invocation, aws) as tell:
         outcome = converge.provision(aws, resources, tell, found, adopted)
-    _raise_if_incomplete(outcome, "provision")
+    _raise_if_incomplete(outcome, aws.stack, "provision")
     url = "" if outcome.changed else _known_url(found)
     closed = _close_test_port(aws, settings, found)
     scaling, bucket = "", settings.names.bucket(aws.account, aws.region)
@@ -174,7 +174,7 @@ def teardown(invocation: Invocation, yes: bool) -> Result:
         _ask_for_name(invocation, settings.names.stack)
     with _showing(invocation, aws) as tell:
         outcome = converge.teardown(aws, resources, tell)
-    _raise_if_incomplete(outcome, "teardown")
+    _raise_if_incomplete(outcome, aws.stack, "teardown")
     if not outcome.changed:
         return Result(outcome.as_dict(), f"{aws.stack}: nothing of it is there")
     return Result(outcome.as_dict(), summary(outcome, aws.stack, rest="gone before"))
@@ -186,12 +186,15 @@ def _showing(invocation: Invocation, aws: Aws) -> AbstractContextManager[Callabl
     return showing(invocation.err, aws.clock.monotonic, live=invocation.watched)
 
 
-def _raise_if_incomplete(outcome: Outcome, command: str) -> None:
+def _raise_if_incomplete(outcome: Outcome, stack: str, command: str) -> None:
     """Raise when something failed or was interrupted; what was done stays done, and a second run goes on from there."""
+    from bgdeploy.views.progress import summary
+
     if outcome.interrupted:
-        done = ", ".join(result.change.address for result in outcome.changed) or "nothing yet"
         stopped = BgdeployError(
-            f"interrupted; done: {done}", f"`bgdeploy {command}` goes on from here", outcome.as_dict()
+            f"interrupted; {summary(outcome, stack)}",
+            f"`bgdeploy {command}` goes on from here",
+            outcome.as_dict(),
         )
         stopped.exit = Exit.INTERRUPTED
         raise stopped

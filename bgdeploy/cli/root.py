@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 from pathlib import Path
 
@@ -67,6 +68,14 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(importlib.import_module(f"bgdeploy.cli.{module}"), name)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        near = () if args[0] in COMMANDS else difflib.get_close_matches(args[0], COMMANDS, n=1)
+        if near:
+            ctx.fail(f"No such command {args[0]!r}; did you mean {near[0]}?")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
@@ -89,7 +98,13 @@ class LazyGroup(click.Group):
 @click.option("--profile", help="The AWS profile to use.")
 @click.option("--region", help="The region to use instead of the config's.")
 @click.option("--endpoint-url", help="Where to reach AWS, for every service.")
-@click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option(
+    "--output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="For people, or one JSON envelope, also on failure.",
+)
 @click.option("--no-color", is_flag=True, help="No colours (NO_COLOR works too).")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.version_option(__version__, prog_name="bgdeploy")

@@ -42,7 +42,18 @@ _LONGEST_LIST = 3  # of what a role lacks, in a sentence
 
 
 def findings(condition: Condition) -> Iterator[Finding]:
-    """Yield how everything is, in the order in which a release would meet it."""
+    """Yield how everything is, in the order in which a release would meet it; one reason is told once."""
+    first: dict[tuple[str, str], str] = {}
+    for finding in _all(condition):
+        check = first.setdefault((finding.text, finding.hint), finding.check)
+        if check != finding.check:
+            text = f"could not be looked at, for the same reason as {check}"
+            yield Finding(finding.check, "not checked", text)
+        else:
+            yield finding
+
+
+def _all(condition: Condition) -> Iterator[Finding]:
     idle = isinstance(condition.in_flight, InFlight) and condition.in_flight.snapshot is None
     yield Finding("account", "ok", f"{condition.account}, as {condition.caller}")
     yield from _each("roles", condition.roles, _roles)
@@ -70,16 +81,16 @@ def _each(check: str, part: T | Unread, judge: Callable[[T], Iterator[Finding]])
 
 
 def _roles(roles: tuple[RoleSeen, ...]) -> Iterator[Finding]:
-    found = [finding for role in roles for finding in _role(role)]
+    missing = [role.name for role in roles if not role.exists]
+    found = [finding for role in roles if role.exists for finding in _role(role)]
+    if missing:
+        found.insert(0, Finding("roles", "fails", f"no role is called {' or '.join(missing)}", _PROVISION))
     yield from found
     if not found:
         yield Finding("roles", "ok", f"{len(roles)} roles exist, and their services may assume them")
 
 
 def _role(role: RoleSeen) -> Iterator[Finding]:
-    if not role.exists:
-        yield Finding("roles", "fails", f"the role {role.name} does not exist", _PROVISION)
-        return
     if not role.trusting:
         text = f"the role {role.name} does not let {role.service} assume it"
         yield Finding("roles", "fails", text, _PROVISION)

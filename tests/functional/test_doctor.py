@@ -449,7 +449,7 @@ def test_a_stack_that_is_not_there_is_told_as_what_a_release_would_fail_on(
     (clinic.folder / "config/prod.yaml").touch()
     envelope = doctor.run(env="prod")
     told = envelope["result"]["findings"]
-    listeners = next(each for each in told if each["check"] == "listeners")
-    assert (envelope["exit_status"], listeners["state"]) == (1, "fails")
-    assert listeners["text"].startswith("the stack doctored-prod is not provisioned")
+    deployment = next(each for each in told if each["check"] == "deployment")
+    assert (envelope["exit_status"], deployment["state"]) == (1, "fails")
+    assert deployment["text"].startswith("the stack doctored-prod is not provisioned")
     assert {each["state"] for each in told if each["check"] == "roles"} == {"fails"}

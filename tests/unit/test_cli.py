@@ -48,7 +48,14 @@ def test_each_command_says_of_itself_what_the_help_says_of_it(name: str) -> None
 
 def test_an_unknown_command_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert invoke("realease") == 2
-    assert "No such command 'realease'" in capsys.readouterr().err
+    assert "No such command 'realease'; did you mean release?" in capsys.readouterr().err
+
+
+def test_a_choice_that_is_missing_is_told_on_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke("policy") == 2
+    assert capsys.readouterr().err.splitlines()[0] == (
+        "bgdeploy: Missing option '--for'. Choose from: provision, release, watch, teardown, ci"
+    )
 
 
 def test_a_failure_is_told_in_the_json_envelope(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -79,6 +79,23 @@ def only(**changed: Any) -> Finding:
     return finding
 
 
+def test_what_several_checks_fail_on_is_told_once() -> None:
+    gone = Unread("the stack is not provisioned", "`bgdeploy provision` builds it", broken=True)
+    told = found(in_flight=gone, standing=gone, room=Unread("the network is down"))
+    assert [(one.check, one.state, one.text) for one in told] == [
+        ("deployment", "fails", "the stack is not provisioned"),
+        ("listeners", "not checked", "could not be looked at, for the same reason as deployment"),
+        ("target groups", "not checked", "could not be looked at, for the same reason as deployment"),
+        ("room", "not checked", "the network is down"),
+    ]
+    assert [one.hint for one in told] == ["`bgdeploy provision` builds it", "", "", ""]
+
+
+def test_roles_that_do_not_exist_are_told_together() -> None:
+    missing = tuple(RoleSeen(name, "lambda.amazonaws.com") for name in ("shop-hook", "shop-task"))
+    assert only(roles=missing).text == "no role is called shop-hook or shop-task"
+
+
 def production(*weights: dict[str, int]) -> Standing:
     assert isinstance(WELL.standing, Standing)
     return replace(WELL.standing, production=weights)
@@ -99,7 +116,7 @@ def test_where_all_is_well_every_check_says_so() -> None:
 @pytest.mark.parametrize(
     ("changed", "check", "state", "part"),
     [
-        ({"roles": (RoleSeen("r", "lambda.amazonaws.com"),)}, "roles", "fails", "r does not exist"),
+        ({"roles": (RoleSeen("r", "lambda.amazonaws.com"),)}, "roles", "fails", "no role is called r"),
         (
             {"roles": (RoleSeen("r", "lambda.amazonaws.com", exists=True),)},
             "roles",

@@ -69,6 +69,22 @@ def test_a_value_that_breaks_a_rule_is_told_beside_one_of_the_wrong_type(tmp_pat
     assert [line.split(": ")[1] for line in found] == ["service.tasks", "deployment.strategy"]
 
 
+def test_problems_are_told_from_top_to_bottom_also_those_beside_an_impossible_app(tmp_path: Path) -> None:
+    ports = "load_balancer: {production: {port: 8080}, test: {port: 8080}}"
+    found = problems(tmp_path, f"{ports}\nservice: {{tasks: 0}}", "app: S")
+    assert [line.split(": ")[:2] for line in found] == [
+        ["config/base.yaml:1", "load_balancer.test.port"],
+        ["config/base.yaml:2", "service.tasks"],
+        ["config/dev.yaml:1", "app"],
+    ]
+
+
+def test_a_long_value_is_told_with_its_beginning_and_its_quotes(tmp_path: Path) -> None:
+    assert problems(tmp_path, f"app: {'a' * 50}") == [
+        f"config/base.yaml:1: app: must be text with a length of at most 40, not '{'a' * 35}…'"
+    ]
+
+
 def test_a_problem_in_the_environments_file_names_that_file(tmp_path: Path) -> None:
     assert problems(tmp_path, "app: shop", "\n\nregion: 5")[0].startswith(
         "config/dev.yaml:3: region: must be text"
