@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator
 
 from msgspec import structs
@@ -52,10 +51,11 @@ _LONGEST = 50 * 60  # seconds: the hook holds a deployment for an hour at most (
 
 def broken_check_rules(checks: tuple[Check, ...]) -> Iterator[Broken]:
     """Yield the key path of everything that cannot be meant, and a sentence that says why and what would do."""
-    for name, count in Counter(check.name for check in checks).items():
-        if count > 1:
-            yield ("checks",), f"two checks are called {name!r}"
+    known: set[str] = set()
     for index, check in enumerate(checks):
+        if check.name in known:
+            yield ("checks", index, "name"), f"two checks are called {check.name!r}"
+        known.add(check.name)
         for key, text in _wrong(check):
             yield ("checks", index, *([key] if key else [])), text
 
@@ -68,6 +68,8 @@ def _wrong(check: Check) -> Iterator[tuple[str, str]]:
     if not asked and check.get is None:
         yield "", f"must have one of {', '.join(KINDS)}"
         return
+    if not check.name.strip():
+        yield "name", "must not be empty: it says which check has failed"
     yield from _foreign(check)
     yield from _answer(check)
     yield from _limits(check)
@@ -95,6 +97,10 @@ def _answer(check: Check) -> Iterator[tuple[str, str]]:
             re.compile(check.matches.replace("{version}", "v1"))
         except re.error as error:
             yield "matches", f"is no regular expression: {error}"
+    if check.command is not None and not check.command.strip():
+        yield "command", "must not be empty: nothing always passes"
+    if check.timeout < 1:
+        yield "timeout", "must be at least 1s"
     if check.load and not 0 < check.load.rate <= _MOST_REQUESTS:
         yield "load", f"must be more than 0 and at most {_MOST_REQUESTS} per second"
     if check.load and not 1 <= check.load.lasts <= _LONGEST:
@@ -107,6 +113,8 @@ def _limits(check: Check) -> Iterator[tuple[str, str]]:
         limit: Limit | None = getattr(check, key)
         if limit is not None and limit.unit != unit:
             yield key, f"must be {_EXAMPLES[unit]}, not {limit}"
+    if check.success is not None and check.success > 1:
+        yield "success", "must be at most 100%"
     if check.kind != "metric":
         return
     if isinstance(check.metric, str) and check.metric not in METRICS:
@@ -148,3 +156,5 @@ def _repeated(check: Check) -> Iterator[tuple[str, str]]:
         yield "failure_limit", f"must be less than count, {check.count}, or nothing can fail the check"
     if check.kind == "metric" and check.interval is not None and check.interval < 60:
         yield "interval", "must be at least 1m: a metric has one value a minute"
+    elif check.interval is not None and check.interval < 1:
+        yield "interval", "must be at least 1s"

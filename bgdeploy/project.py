@@ -328,6 +328,7 @@ def _expectation(kind: Any, value: Any, said: str) -> str:
         choices = [str(choice) for choice in get_args(plain)]
         return f"must be one of {', '.join(choices)}, not {_shown(value)}{_did_you_mean(str(value), choices)}"
     expected = said.partition(" - at `$")[0].partition(", got")[0].removeprefix("Expected ")
+    expected = expected.replace(" | null`", "`")  # that it may be left out helps nobody who wrote it
     for theirs, ours in _PLAINLY.items():
         expected = expected.replace(theirs, ours)
     return f"must be {expected}, not {_shown(value)}"

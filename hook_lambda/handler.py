@@ -15,12 +15,15 @@ import os
 import re
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import boto3
 from botocore.exceptions import ClientError
 
+T = TypeVar("T")
 POLL_SECONDS = 0.5
+# What AWS says when it wants a call later, as the services that this function calls word it.
+LATER = ("SlowDown", "ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded")
 ENOUGH_TO_ANSWER = 60_000  # milliseconds of this invocation that are kept for the answer
 KEY = re.compile(r"^bgdeploy release \S+ \[([0-9a-z]+)\]")
 
@@ -70,15 +73,17 @@ class Hook:
 
     def decide(self) -> tuple[str | None, str]:
         """Return the answer and why; no answer when it is somebody else's."""
-        found = self.codedeploy.get_deployment(deploymentId=self.deployment)["deploymentInfo"]
+        found = self.patiently(lambda: self.codedeploy.get_deployment(deploymentId=self.deployment))[
+            "deploymentInfo"
+        ]
         if found.get("creator") == "codeDeployRollback":
             return "Succeeded", "a rollback returns to what was live: there is nothing to check"
         # Without a key in its description it was not started by bgdeploy: `bgdeploy watch` may claim it all the same.
-        record = self.record(found.get("description", ""))
+        record = self.patiently(lambda: self.record(found.get("description", "")))
         if record.get("door"):
             return self.check(record)
         lease = int(self.environ["LEASE_SECONDS"])
-        self.announce(lease)
+        self.patiently(lambda: self.announce(lease))
         return self.wait(lease * 1000)
 
     def record(self, description: str) -> dict[str, Any]:
@@ -125,7 +130,7 @@ class Hook:
         newest = owner = None
         renewed_at = self.remaining()
         while True:
-            etag, claim = self.claim()
+            etag, claim = self.patiently(self.claim)
             if claim.get("answer"):
                 return None, f"{claim['owner']} answered {claim['answer']}"
             if etag != newest:
@@ -157,6 +162,18 @@ class Hook:
                 raise
             return None, {}
         return str(found["ETag"]), json.loads(found["Body"].read())
+
+    def patiently(self, call: Callable[[], T]) -> T:
+        """Return what a call to AWS returns; one that AWS wants later is no reason to fail a release."""
+        while True:
+            try:
+                return call()
+            except ClientError as error:
+                status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+                passes = error.response["Error"]["Code"] in LATER or status >= 500
+                if not passes or self.remaining() <= ENOUGH_TO_ANSWER:
+                    raise
+            self.sleep(POLL_SECONDS)
 
     def answer(self, status: str) -> None:
         """Put the answer, for as long as there is time: CodeDeploy would wait an hour for one that is lost."""

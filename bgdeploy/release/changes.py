@@ -230,7 +230,7 @@ def check_text(result: CheckResult) -> str:
 
 def found_text(result: CheckResult) -> str:
     """Return what the newest measurement found."""
-    if result.passed or not result.wanted or not result.attempts:
+    if result.passed or result.got == result.wanted or not result.wanted or not result.attempts:
         return result.got
     return f"wanted {result.wanted}, got {result.got}"
 

@@ -55,9 +55,17 @@ def showing(
         yield print_lines
         return
     with Live(console=console, auto_refresh=False, transient=False) as board_of:
-        yield lambda frame: board_of.update(
-            board(frame, signs, console.width, console.height, panel()), refresh=True
-        )
+        last: list[Frame] = []
+
+        def draw(frame: Frame, beside: Panel | None) -> None:
+            last[:] = [frame]
+            board_of.update(board(frame, signs, console.width, console.height, beside), refresh=True)
+
+        try:
+            yield lambda frame: draw(frame, panel())
+        finally:
+            for frame in last:  # what stays on the screen offers no keys: nobody listens any more
+                draw(frame, None)
 
 
 def board(
@@ -184,6 +192,8 @@ def _events(frame: Frame, signs: Glyphs, room: int) -> Iterator[Text]:
     checks = frame.checks if frame.checks and not later else None
     room -= len(later)
     events = _fitting(frame.snapshot.events, room - min(len(checks.results) if checks else 0, _FEW_CHECKS))
+    if not any(event.name == HELD for event in events):  # and with it the checks: their room is free again
+        events = _fitting(frame.snapshot.events, room)
     for event in events:
         yield _event(event, frame, signs)
         if event.name == HELD and checks:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -9,6 +10,7 @@ from datetime import datetime, timedelta
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 
 from bgdeploy.release.changes import Frame, changes, check_changes
 from bgdeploy.release.checks import CheckResult, ChecksState
@@ -27,7 +29,7 @@ from bgdeploy.release.standing import (
 )
 from bgdeploy.views.lines import Lines
 from bgdeploy.views.panel import Panel
-from bgdeploy.views.release import board, card
+from bgdeploy.views.release import board, card, showing
 from bgdeploy.views.status import status
 from bgdeploy.views.theme import ASCII, UNICODE, Glyphs
 from tests import deployments as d
@@ -260,6 +262,24 @@ def test_the_board_with_keys_looks_like_this(name: str, signs: Glyphs, encoding:
     frame, panel = PANELS[name]
     text = paper.rendered(board(frame, signs, panel=panel), encoding)
     paper.check(f"board-{name}-{'ascii' if signs is ASCII else 'unicode'}", text)
+
+
+def test_checks_that_have_made_way_leave_their_room_to_the_events() -> None:
+    frame = replace(FRAMES["ready"], checks=GUARDING)
+    lines = paper.rendered(board(frame, ASCII, 80, 14), "ascii").splitlines()
+    assert len(lines) == 14, "no line is left empty while there is more to show"
+
+
+def test_what_stays_on_the_screen_offers_no_keys() -> None:
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, color_system=None, width=80, height=24)
+    with showing(console, ASCII, True, lambda: Panel(offers(_ready()))) as show:
+        show(FRAMES["ready"])
+    drawn = screen.getvalue()
+    assert "d detach" in drawn
+    last = drawn.rpartition("ready: the new version waits")[2]
+    assert "it waits for" in last
+    assert "d detach" not in last
 
 
 def test_where_there_is_little_room_what_is_over_makes_way_for_what_runs_and_what_it_waits_for() -> None:

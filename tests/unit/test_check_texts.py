@@ -23,6 +23,10 @@ LOAD = replace(OPEN, kind="load", count=1, request="20 per second for 30s, GET h
             "wanted status 200, got status 503; 3 attempts, 4.2 s; 12s left",
         ),
         (
+            replace(OPEN, got="status 200", attempts=4, seconds=33.5, due=6.0),
+            "status 200; 4 attempts, 33.5 s; next in 6s",
+        ),
+        (
             replace(OPEN, verdict="pass", got="status 200", attempts=1, seconds=0.2),
             "passed: status 200 (GET http://t/, 1 attempt, 0.2 s)",
         ),

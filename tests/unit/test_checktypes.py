@@ -44,6 +44,11 @@ def test_what_can_be_meant_is_taken(asked: dict[str, Any]) -> None:
         ({"command": "true", "status": 404}, "status", "means nothing to a command check"),
         ({"metric": "request_count", "above": "1", "get": "/"}, "get", "means nothing to a metric check"),
         ({"get": "/", "status": 99}, "status", "100 to 599"),
+        ({"get": "/", "name": " "}, "name", "must not be empty"),
+        ({"command": "  "}, "command", "must not be empty"),
+        ({"get": "/", "timeout": "0s"}, "timeout", "at least 1s"),
+        ({"get": "/", "interval": "0s"}, "interval", "at least 1s"),
+        ({"load": "1 per second for 9s", "success": "101%"}, "success", "at most 100%"),
         ({"get": "/", "matches": "("}, "matches", "no regular expression"),
         ({"get": "/", "below": "1%"}, "below", "must be a response time such as 200ms, not 1%"),
         ({"load": "1 per second for 9s", "success": "200ms"}, "success", "must be a share such as 1%"),
@@ -65,6 +70,13 @@ def test_what_can_be_meant_is_taken(asked: dict[str, Any]) -> None:
 def test_what_cannot_be_meant_is_told(asked: dict[str, Any], key: str, told: str) -> None:
     ((path, sentence),) = _broken(**asked)
     assert (path, told in sentence) == (key, True), sentence
+
+
+def test_two_checks_of_one_name_are_told_where_the_second_stands() -> None:
+    once, twice = (Check(name="page", get=path) for path in ("/", "/cart"))
+    assert list(broken_check_rules((once, twice))) == [
+        (("checks", 1, "name"), "two checks are called 'page'")
+    ]
 
 
 def test_a_metric_runs_from_the_shift_on_and_anything_else_before_it() -> None:

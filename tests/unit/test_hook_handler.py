@@ -50,15 +50,22 @@ class Bucket:
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
         self.failure: Exception | None = None
+        self.failures: list[Exception] = []  # that come first
 
     def put_object(self, **params: Any) -> dict[str, Any]:
         assert params["Bucket"] == "shop"
+        self._fail()
         self.objects[params["Key"]] = params["Body"]
         return {}
 
-    def get_object(self, **params: Any) -> dict[str, Any]:
+    def _fail(self) -> None:
+        if self.failures:
+            raise self.failures.pop(0)
         if self.failure:
             raise self.failure
+
+    def get_object(self, **params: Any) -> dict[str, Any]:
+        self._fail()
         if params["Key"] not in self.objects:
             raise _error("NoSuchKey")
         body = self.objects[params["Key"]]
@@ -186,6 +193,36 @@ def test_whatever_goes_wrong_is_answered_with_failed(
     call.bucket.failure = trouble
     assert call.run() == ["Failed"]
     assert f"the hook broke: {type(trouble).__name__}" in capsys.readouterr().out
+
+
+def _throttle(call: Call) -> None:
+    call.bucket.failures = [_error("SlowDown"), _trouble(503)]
+
+
+def _trouble(status: int) -> ClientError:
+    response: Any = {"Error": {"Code": "InternalError"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(response, "GetObject")
+
+
+@pytest.mark.parametrize("second", [0, 3])
+def test_an_aws_that_wants_a_call_later_fails_no_release(second: int) -> None:
+    """Neither while the hook tells that it waits, nor while it looks at the claim."""
+    call = Call()
+    call.time.at(2, call.claim)
+    call.time.at(9, lambda: call.claim(beat=1, answer="Succeeded"))
+    if second:
+        call.time.at(second, lambda: _throttle(call))
+    else:
+        _throttle(call)
+    assert call.run() == []
+    assert call.time.slept <= 12
+
+
+def test_an_aws_that_is_never_ready_is_answered_with_failed_while_there_is_time() -> None:
+    call = Call()
+    call.bucket.failure = _error("SlowDown")
+    assert call.run() == ["Failed"]
+    assert call.time.left * 1000 >= ENOUGH_TO_ANSWER - 1000
 
 
 def test_a_claim_that_is_no_json_is_answered_with_failed() -> None:

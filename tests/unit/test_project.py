@@ -91,6 +91,11 @@ def test_a_problem_in_the_environments_file_names_that_file(tmp_path: Path) -> N
     )
 
 
+def test_a_value_that_may_be_left_out_is_asked_for_in_words_too(tmp_path: Path) -> None:
+    found = problems(tmp_path, "app: shop\nchecks:\n  - {name: smoke, command: true}")
+    assert found == ["config/base.yaml:3: checks[0].command: must be text, not True"]
+
+
 def test_a_key_that_is_written_twice_is_a_problem(tmp_path: Path) -> None:
     assert problems(tmp_path, "app: shop\napp: store") == ["config/base.yaml:2: app: is written twice"]
 
@@ -119,7 +124,7 @@ def test_a_list_in_place_of_the_config_is_told(tmp_path: Path) -> None:
         ("alarms: [{name: a, log_filter: x, period: 90s}]", "alarms[0].period"),
         ("alarms: [{name: a, log_filter: x}, {name: a, log_filter: y}]", "alarms"),
         ("checks: [{name: a, get: /, matches: '('}]", "checks[0].matches"),
-        ("checks: [{name: a, get: /}, {name: a, get: /b}]", "checks"),
+        ("checks: [{name: a, get: /}, {name: a, get: /b}]", "checks[1].name"),
     ],
 )
 def test_what_aws_would_refuse_later_is_refused_before(tmp_path: Path, text: str, path: str) -> None:
