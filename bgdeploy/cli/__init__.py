@@ -63,6 +63,17 @@ def _failure(error: Exception, invocation: Invocation) -> Result:
     return Result(known.result, exit=known.exit, error=(known.message, known.hint))
 
 
+def _way_out(error: click.ClickException, context: click.Context | None) -> str:
+    """Return what helps somebody who typed something that there is not."""
+    if context is None:
+        return ""
+    everywhere = {name for option in context.find_root().command.params for name in option.opts}
+    if isinstance(error, click.NoSuchOption) and context.parent and error.option_name in everywhere:
+        name = error.option_name
+        return f"{name} stands before the command: `bgdeploy {name} … {context.info_name}`"
+    return f"see `{context.command_path} --help`"
+
+
 def _known(error: Exception) -> BgdeployError | None:
     if isinstance(error, BgdeployError):
         return error
@@ -73,9 +84,8 @@ def _known(error: Exception) -> BgdeployError | None:
             "nothing was done: the question was not answered", "--yes answers it beforehand"
         )
     if isinstance(error, click.ClickException):
-        context = getattr(error, "ctx", None)
         message = " ".join(error.format_message().split())  # click puts choices on lines of their own
-        return UsageError(message, f"see `{context.command_path} --help`" if context else "")
+        return UsageError(message, _way_out(error, getattr(error, "ctx", None)))
     if "botocore" in sys.modules:
         from bgdeploy.aws import translated
 

@@ -39,7 +39,9 @@ class Sides:
         self._target = target
         self._recent = recent
         self._versions: dict[str, str] = {}
-        self._trouble: dict[str, tuple[str, ...]] = {}  # by deployment
+        self._trouble: dict[
+            str, tuple[str, ...]
+        ] = {}  # by deployment: what is said beside the tasks that stopped
         self._lost: dict[str, dict[str, StoppedTask]] = {}  # by deployment, then by task
 
     def read(self, seen: Seen, deployment: Deployment) -> Read:
@@ -59,7 +61,7 @@ class Sides:
         self._ask_why(service, found, seen, deployment)
         return Read(
             tuple(sorted(found, key=lambda task_set: task_set.side)),
-            self._trouble.get(deployment.id, ()),
+            self._told(deployment.id),
             tuple(self._lost.get(deployment.id, {}).values()),
             superseded,
         )
@@ -138,11 +140,14 @@ class Sides:
         why += parse.service_trouble(service, task_set_id, deployment.started or deployment.created)
         stopped = self._stopped(task_set_id, green.task_definition if green else "")
         self._lost[deployment.id] = {task.id: task for task in stopped} | self._lost.get(deployment.id, {})
-        why += parse.stopped_reasons(stopped)
-        kept = tuple(dict.fromkeys((*why, *self._trouble.get(deployment.id, ()))))
-        self._trouble[deployment.id] = kept
+        self._trouble[deployment.id] = tuple(dict.fromkeys((*why, *self._trouble.get(deployment.id, ()))))
         if green:
-            sides[sides.index(green)] = replace(green, trouble=kept)
+            sides[sides.index(green)] = replace(green, trouble=self._told(deployment.id))
+
+    def _told(self, deployment_id: str) -> tuple[str, ...]:
+        """Return why green did not come up, why tasks stopped first: each reason once, with how often."""
+        lost = tuple(self._lost.get(deployment_id, {}).values())
+        return (*parse.stopped_reasons(lost), *self._trouble.get(deployment_id, ()))
 
     def _stopped(self, task_set_id: str, task_definition: str) -> tuple[StoppedTask, ...]:
         """Return the tasks that stopped: ECS remembers them for an hour. Two calls for any number of tasks."""

@@ -67,7 +67,8 @@ def _case(result: CheckResult, suite: str) -> Xml.Element:
     case = _element("testcase", name=result.name, classname=suite, time=f"{result.seconds:.3f}")
     case.append(_properties({"kind": result.kind, "mode": "observe" if result.observed else "enforce"}))
     if result.verdict is None:
-        case.append(_element("skipped", message="it was not run to its end"))
+        begun = result.attempts or not result.got
+        case.append(_element("skipped", message="it was not run to its end" if begun else result.got))
     elif result.decisive:
         kind = "failure" if result.verdict == "fail" else "error"
         message = f"wanted {result.wanted}, got {result.got}" if result.wanted else result.got
@@ -87,7 +88,7 @@ def _said(result: CheckResult) -> list[str]:
 
 def _measurement(one: Measurement) -> str:
     at = f"{one.at:%H:%M:%SZ} " if one.at else ""
-    wanted = f"wanted {one.wanted}, " if one.wanted else ""
+    wanted = f"wanted {one.wanted}, " if one.wanted and not one.passed else ""
     values = "".join(f" {name}={value:.6g}" for name, value in one.values.items())
     return f"{at}{one.verdict}: {wanted}got {one.got}{values}"
 

@@ -170,6 +170,18 @@ def test_each_check_is_a_case_and_so_is_the_release() -> None:
     assert mode.get("value") == "observe"
 
 
+def test_a_check_that_was_left_out_says_why_and_one_that_passed_wants_nothing() -> None:
+    passed = Measurement("pass", "status 200", "status 200", at=moment(120))
+    left_out = replace(PAGE, name="load", verdict=None, got="not run: page had failed", attempts=0)
+    results = (replace(PAGE, measurements=(passed,)), left_out)
+    report = Xml.fromstring(junit(replace(stopped(), checks=ChecksState("failed", "ann@laptop", results))))
+    cases = {case.get("name"): case for case in report.iter("testcase")}
+    assert "19:32:00Z pass: got status 200" in (cases["page"].findtext("system-out") or "").splitlines()
+    skipped = cases["load"].find("skipped")
+    assert skipped is not None
+    assert skipped.get("message") == "not run: page had failed"
+
+
 def test_the_suites_count_their_cases() -> None:
     root = Xml.fromstring(junit(stopped()))
     keys = ("name", "tests", "failures", "errors", "skipped", "time")

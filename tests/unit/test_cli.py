@@ -58,6 +58,13 @@ def test_a_choice_that_is_missing_is_told_on_one_line(capsys: pytest.CaptureFixt
     )
 
 
+def test_an_option_of_every_command_is_told_where_it_stands(capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke("status", "--sandbox") == 2
+    assert "--sandbox stands before the command: `bgdeploy --sandbox … status`" in capsys.readouterr().err
+    assert invoke("status", "--sandbx") == 2
+    assert "see `bgdeploy status --help`" in capsys.readouterr().err
+
+
 def test_a_failure_is_told_in_the_json_envelope(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert invoke("plan", project=tmp_path, output="json") == 2
     envelope = json.loads(capsys.readouterr().out)

@@ -118,6 +118,19 @@ def test_tasks_that_do_not_come_up_are_asked_why() -> None:
     assert reader.read(d.ID).trouble == why
 
 
+def test_a_reason_that_comes_again_is_told_once_with_how_often() -> None:
+    clock = HandClock(d.T0)
+    account = Account(clock, d.linear)
+    account.stopped = [_stopped_task()]
+    clock.advance(36)
+    reader = _reader(account)
+    assert len(reader.read(d.ID).trouble) == 1
+    account.stopped += [_stopped_task(taskArn="arn:aws:ecs:us-east-1:1:task/shop-dev/2")]
+    clock.advance(20)
+    why = ("a task stopped: Essential container in task exited; web exited with 1 (2 tasks)",)
+    assert reader.read(d.ID).trouble == why
+
+
 def test_the_reasons_outlive_the_tasks() -> None:
     clock = HandClock(d.T0)
     failed = d.ended(d.linear(50), "Failed", "Install", "ECS_UPDATE_ERROR", "never steady", 51)
