@@ -18,7 +18,7 @@ test: .venv/dev-ready ## Run the tests
 	$(RUN) pytest -n $(JOBS) --dist loadfile -m "not bench and not slow"
 
 slow: .venv/dev-ready ## Run the tests that take their time: whole stories in every variant
-	$(RUN) pytest -n $(JOBS) --dist loadfile -m "slow and not bench"
+	$(RUN) pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -m "slow and not bench"
 
 check: lint types imports test slow ## All that must hold before a change lands
 

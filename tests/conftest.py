@@ -9,6 +9,24 @@ import pytest
 from bgdeploy.sandbox import control
 from bgdeploy.sandbox.control import Running
 
+# What takes longest comes first, so that it does not run alone in the end.
+_LONGEST = (
+    "test_lifecycle",
+    "test_endings",
+    "test_faults",
+    "test_callers",
+    "test_policy",
+    "test_services",
+    "test_signals",
+    "test_networks",
+    "test_report_page",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = {name: place for place, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(order)))
+
 
 @pytest.fixture(scope="session")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:

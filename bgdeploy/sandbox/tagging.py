@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from bgdeploy.sandbox.world import Handler, World
 
 Tags = dict[str, str]
+_DESCRIBED = 20  # ARNs that DescribeTags of ELBv2 takes at a time
 _PAGE = 100  # resources on a page, unless asked for fewer
 
 
@@ -73,9 +74,10 @@ class Tagging:
         elb = self._world.client("elbv2", region=region)
         for balancer in elb.describe_load_balancers()["LoadBalancers"]:
             listeners = elb.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])["Listeners"]
-            for arn in (each["ListenerArn"] for each in listeners):
-                described = elb.describe_tags(ResourceArns=[arn])["TagDescriptions"]
-                yield arn, _plain(described[0]["Tags"])
+            arns = [each["ListenerArn"] for each in listeners]
+            for n in range(0, len(arns), _DESCRIBED):
+                for each in elb.describe_tags(ResourceArns=arns[n : n + _DESCRIBED])["TagDescriptions"]:
+                    yield each["ResourceArn"], _plain(each["Tags"])
 
     def _services(self, region: str) -> Iterator[tuple[str, Tags]]:
         ecs = self._world.client("ecs", region=region)

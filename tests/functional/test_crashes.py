@@ -71,13 +71,13 @@ def teardown_survives(account: Account, calls: int) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("calls", [1, 12, 30, 48])
+@pytest.mark.parametrize("calls", [12, 30])
 def test_a_provision_that_was_killed_goes_on_from_there(account: Account, calls: int) -> None:
     assert provision_survives(account, calls)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("calls", [1, 11, 25, 36])
+@pytest.mark.parametrize("calls", [11, 25])
 def test_a_teardown_that_was_killed_goes_on_from_there(account: Account, calls: int) -> None:
     assert teardown_survives(account, calls)
 

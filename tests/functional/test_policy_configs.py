@@ -18,7 +18,7 @@ from bgdeploy.resources.scaling import ScalableTarget, ScalingPolicy
 from bgdeploy.sandbox.control import Running
 from tests.functional.recorded import Stack
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.bench
 
 COMMON = """\
 app: {app}
