@@ -37,6 +37,8 @@ _MOST_THROTTLED = 1000  # that are counted
 
 STACK_TAG = "bgdeploy:stack"
 ADDRESS_TAG = "bgdeploy:address"
+# On what is the account's and not a region's, such as a role: the region of the stack whose it is.
+REGION_TAG = "bgdeploy:region"
 # On a listener: the host that visitors ask for, whatever the load balancer is called.
 HOST_TAG = "bgdeploy:host"
 # On a rule of a security group: the deployment for whose checks it lets somebody in. What describes the group shows
@@ -131,8 +133,8 @@ class Aws:
         return {STACK_TAG: self.stack, ADDRESS_TAG: address}
 
     def owns(self, tags: Mapping[str, str]) -> bool:
-        """Tell whether something that carries `tags` belongs to this stack."""
-        return tags.get(STACK_TAG) == self.stack
+        """Tell whether something that carries `tags` belongs to this stack, and not to one of its name elsewhere."""
+        return tags.get(STACK_TAG) == self.stack and tags.get(REGION_TAG, self.region) == self.region
 
 
 def tag_list(tags: Mapping[str, str], *, key: str = "Key", value: str = "Value") -> list[dict[str, str]]:
@@ -244,6 +246,12 @@ def translated(error: Exception) -> BgdeployError | None:
         return BgdeployError(
             f"AWS could not be reached: {error}",
             "check the network, --region and --endpoint-url (a sandbox may have been stopped)",
+        )
+    if isinstance(error, ValueError) and str(error).startswith(
+        "Invalid endpoint"
+    ):  # botocore has no class for it
+        return BgdeployError(
+            f"AWS cannot be reached there: {error}", "an endpoint is a URL such as http://127.0.0.1:4566"
         )
     if isinstance(error, b.ClientError):
         return _client_error(error)

@@ -13,7 +13,7 @@ from typing import NoReturn
 
 import click
 
-from bgdeploy.cli.invocation import Invocation, Result
+from bgdeploy.cli.invocation import Invocation, Result, click_echo
 from bgdeploy.cli.reporting import tell_pipeline
 from bgdeploy.cli.root import root
 from bgdeploy.errors import BgdeployError, Exit, InterruptError, UsageError
@@ -21,6 +21,9 @@ from bgdeploy.errors import BgdeployError, Exit, InterruptError, UsageError
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run one command and end the process with its exit status."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started us: nobody wants to read it
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
     invocation = Invocation()
     invocation.interrupts.install()
     sys.exit(run(sys.argv[1:] if argv is None else argv, invocation))
@@ -46,9 +49,12 @@ def _run(argv: Sequence[str], invocation: Invocation) -> int:
     try:
         invocation.present(result)
         sys.stdout.flush()
-    except BrokenPipeError:
-        # Whoever read our output has left; Python would complain again while it shuts down.
+    except OSError as error:
+        # Whoever read our output has left, or the disk is full; Python would complain again while it shuts down.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            click_echo(f"bgdeploy: the output could not be written: {error.strerror}", err=True)
+            return int(result.exit or Exit.ERROR)
     return int(result.exit)
 
 

@@ -79,6 +79,18 @@ def _seconds(_: click.Context, __: click.Parameter, value: str) -> float:
         raise click.BadParameter(f"{value!r} is not like 50ms") from None
 
 
+def _caller(_: click.Context, __: click.Parameter, value: str) -> str:
+    """Return an IPv4 address, or vpc."""
+    from ipaddress import IPv4Address
+
+    if value != "vpc":
+        try:
+            IPv4Address(value)
+        except ValueError:
+            raise click.BadParameter(f"{value!r} is neither an IPv4 address nor vpc") from None
+    return value
+
+
 @sandbox.command()
 @click.option(
     "--speed",
@@ -95,12 +107,16 @@ def _seconds(_: click.Context, __: click.Parameter, value: str) -> float:
 @click.option(
     "--caller",
     default="203.0.113.7",
+    callback=_caller,
     show_default=True,
     help="Where the load balancers see you: an address outside, or vpc (inside).",
 )
 @click.pass_obj
 def start(invocation: Invocation, /, **options: Any) -> Result:
-    """Start it and print the exports that point any AWS client at it: eval "$(bgdeploy sandbox start)"."""
+    """Start it and print the exports that point AWS clients at it.
+
+    In a shell: eval "$(bgdeploy sandbox start)"
+    """
     with _sandbox_errors():
         from bgdeploy.sandbox import control
 
@@ -126,7 +142,7 @@ def stop(invocation: Invocation) -> Result:
             return Result({"stopped": False}, "no sandbox runs")
         lost = _inventory(control.status(running))
         control.stop()
-    return Result({"stopped": True, "lost": lost}, f"stopped the sandbox; lost with it: {_sentence(lost)}")
+    return Result({"stopped": True, "lost": lost}, f"stopped the sandbox; it held {_sentence(lost)}")
 
 
 @sandbox.command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from bgdeploy.aws import STACK_TAG, Attrs, Aws
+from bgdeploy.aws import REGION_TAG, STACK_TAG, Attrs, Aws
 from bgdeploy.provision.diff import Difference, differences
 from bgdeploy.provision.plan import Action, Change
 from bgdeploy.provision.resource import TAGS, Known, Remains, Resource
@@ -71,8 +71,10 @@ def _ours(resource: Resource, actual: Attrs, aws: Aws, found: Mapping[Resource, 
 
 def _foreign(resource: Resource, actual: Attrs, aws: Aws) -> str:
     what, aside = resource.stranger(actual)
-    owner = actual.get(TAGS, {}).get(STACK_TAG)
+    tags = actual.get(TAGS, {})
+    owner, region = tags.get(STACK_TAG), tags.get(REGION_TAG)
     if owner:
+        owner += f" in {region}" if region else ""
         other = "choose another app name or environment" if resource.adoptable else aside
         return f"{what} belongs to the stack {owner}: it is left alone; {other}"
     adopt = f", or take it over: bgdeploy provision --adopt {resource.address}" if resource.adoptable else ""

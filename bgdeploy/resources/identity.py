@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bgdeploy.aws import Attrs, Aws, absent, tag_list, tag_map
+from bgdeploy.aws import REGION_TAG, Attrs, Aws, absent, tag_list, tag_map
 from bgdeploy.provision.resource import TAGS, Known, Look, Resource
 from bgdeploy.resources.policy import canonical, document
 
@@ -38,6 +38,10 @@ class Role(Resource):
     account: str  # for whose sake alone
     grants: tuple[Grant, ...]
     managed: tuple[str, ...] | None = None  # the ARNs of the policies attached to it; None: nobody says
+
+    def tags(self, aws: Aws) -> Mapping[str, str]:
+        """A role is the account's: a stack of the same name in another region would take it for its own."""
+        return {**super().tags(aws), REGION_TAG: aws.region}
 
     def desired(self, known: Known) -> Attrs:
         trust = {

@@ -10,6 +10,7 @@ from botocore import exceptions as b
 
 from bgdeploy.aws import (
     ADDRESS_TAG,
+    REGION_TAG,
     STACK_TAG,
     Aws,
     LeftError,
@@ -201,6 +202,13 @@ def test_an_endpoint_out_of_reach_is_told_with_what_to_check(error: Exception) -
     assert "--endpoint-url" in told(error).hint
 
 
+def test_an_endpoint_that_is_no_url_is_told(aws: Aws, credentials: None) -> None:
+    astray = Aws(stack="shop-dev", region="us-east-1", clock=aws.clock, endpoint_url="nonsense")
+    with pytest.raises(ValueError, match="nonsense") as caught:
+        astray.client("sts")
+    assert "http://" in told(caught.value).hint
+
+
 @pytest.mark.parametrize(
     ("code", "hint"),
     [
@@ -235,7 +243,14 @@ def test_what_is_made_is_marked_with_stack_and_address(aws: Aws) -> None:
 
 
 @pytest.mark.parametrize(
-    "tags", [{}, {STACK_TAG: "shop-prod"}, {ADDRESS_TAG: "role/hook"}, {"Name": "shop-dev"}]
+    "tags",
+    [
+        {},
+        {STACK_TAG: "shop-prod"},
+        {ADDRESS_TAG: "role/hook"},
+        {"Name": "shop-dev"},
+        {STACK_TAG: "shop-dev", REGION_TAG: "ap-south-1"},
+    ],
 )
 def test_what_does_not_carry_the_stacks_tag_is_not_ours(aws: Aws, tags: dict[str, str]) -> None:
     assert not aws.owns(tags)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -179,3 +180,32 @@ def test_a_timeout_is_a_duration(wrong: str, capsys: pytest.CaptureFixture[str])
 def test_no_color_in_the_environment_means_no_colour(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     assert Invocation(environ={}).out.no_color
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full disk to write to")
+def test_a_full_disk_is_a_failure_in_one_sentence() -> None:
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        ran = subprocess.run(
+            [sys.executable, "-m", "bgdeploy", "config", "schema"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (ran.returncode, ran.stderr) == (
+        1,
+        "bgdeploy: the output could not be written: No space left on device\n",
+    )
+
+
+def test_a_closed_output_is_nobody_who_reads() -> None:
+    command = [sys.executable, "-m", "bgdeploy", "config", "schema"]
+    ran = subprocess.run(
+        ["sh", "-c", f"{shlex.join(command)} >&-"], capture_output=True, text=True, check=False
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+
+
+def test_a_sandbox_sees_its_caller_at_an_address_or_inside(capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke("sandbox", "start", "--caller", "home") == 2
+    assert "'home' is neither an IPv4 address nor vpc" in capsys.readouterr().err

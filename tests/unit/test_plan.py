@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bgdeploy.aws import ADDRESS_TAG, STACK_TAG
+from bgdeploy.aws import ADDRESS_TAG, REGION_TAG, STACK_TAG
 from bgdeploy.provision.decide import change_of, removal_of
 from bgdeploy.provision.diff import Difference
 from bgdeploy.provision.plan import Action, Change, Outcome, Plan, Progress, State
@@ -87,6 +87,13 @@ def test_what_belongs_to_another_stack_is_not_even_adopted() -> None:
     change = changed(thing(), {TAGS: {**OURS, STACK_TAG: "shop-prod"}}, "thing/blue")
     assert (change.action, change.foreign) == (Action.REFUSED, True)
     assert "belongs to the stack shop-prod" in change.reason
+
+
+def test_what_belongs_to_the_stack_of_the_same_name_in_another_region_is_not_ours() -> None:
+    tags = {**OURS, REGION_TAG: "eu-west-1"}
+    change = changed(thing(), {TAGS: tags}, "thing/blue")
+    assert (change.action, change.foreign) == (Action.REFUSED, True)
+    assert f"belongs to the stack {STACK} in eu-west-1" in change.reason
 
 
 def test_what_is_part_of_another_needs_no_tags() -> None:
