@@ -52,7 +52,7 @@ def plan(invocation: Invocation, exit_code: bool) -> Result:
     _, aws, resources = open_stack(invocation)
     found = examine(aws, resources)
     status = Exit.CHANGES_PENDING if exit_code and found.pending else Exit.DONE
-    return Result(found.as_dict(), "\n".join(lines(found)), exit=status)
+    return Result(found.as_dict(), invocation.spelled("\n".join(lines(found))), exit=status)
 
 
 @click.command()
@@ -183,7 +183,9 @@ def teardown(invocation: Invocation, yes: bool) -> Result:
 def _showing(invocation: Invocation, aws: Aws) -> AbstractContextManager[Callable[[Progress], None]]:
     from bgdeploy.views.progress import showing
 
-    return showing(invocation.err, aws.clock.monotonic, live=invocation.watched)
+    return showing(
+        invocation.err, aws.clock.monotonic, invocation.signs(invocation.err), live=invocation.watched
+    )
 
 
 def _raise_if_incomplete(outcome: Outcome, stack: str, command: str) -> None:
@@ -199,10 +201,11 @@ def _raise_if_incomplete(outcome: Outcome, stack: str, command: str) -> None:
         stopped.exit = Exit.INTERRUPTED
         raise stopped
     if outcome.failed:
-        first = outcome.failed[0]
+        # Each has told why in a line of its own.
+        failed = ", ".join(result.change.address for result in outcome.failed)
         raise BgdeployError(
-            f"{len(outcome.failed)} of {len(outcome.results)} resources failed, {len(outcome.blocked)} were not tried; "
-            f"the first: {first.change.address}: {first.error}",
+            f"{len(outcome.failed)} of {len(outcome.results)} resources failed: {failed}; "
+            f"{len(outcome.blocked)} not tried",
             f"mend that and run `bgdeploy {command}` again: it goes on from here",
             outcome.as_dict(),
         )

@@ -77,7 +77,9 @@ def _foreign(resource: Resource, actual: Attrs, aws: Aws) -> str:
         owner += f" in {region}" if region else ""
         other = "choose another app name or environment" if resource.adoptable else aside
         return f"{what} belongs to the stack {owner}: it is left alone; {other}"
-    adopt = f", or take it over: bgdeploy provision --adopt {resource.address}" if resource.adoptable else ""
+    adopt = (
+        f", or take it over: `bgdeploy provision --adopt {resource.address}`" if resource.adoptable else ""
+    )
     return (
         f"{what} exists and does not carry the tag {STACK_TAG}={aws.stack}: it is not ours and is left alone; "
         f"{aside}{adopt}"
@@ -88,5 +90,5 @@ def _immutable(resource: Resource, fixed: Sequence[Difference]) -> str:
     fields = ", ".join(f"{each.where} is {each.actual!r} and should be {each.wanted!r}" for each in fixed)
     return (
         f"{fields}: AWS cannot change that in place; set the config back, or remove {resource.kind} "
-        f"{resource.name!r} (bgdeploy teardown, then provision)"
+        f"{resource.name!r} (`bgdeploy teardown`, then `bgdeploy provision`)"
     )

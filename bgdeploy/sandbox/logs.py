@@ -193,6 +193,7 @@ class Logs:
 
     def _delete_group(self, call: Call) -> _Pass:
         self._filters.pop((call.region, call.params["logGroupName"]), None)
+        self._world.moto.forget_log_tags(call.params["logGroupName"], call.region)
         return PASS
 
     def _put_retention(self, call: Call) -> _Pass:

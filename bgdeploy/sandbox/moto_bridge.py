@@ -113,6 +113,12 @@ class MotoBridge:
         """Return whether there is a log group of this name."""
         return name in _log_groups(region)
 
+    def forget_log_tags(self, name: str, region: str) -> None:
+        """Remove the tags of a log group that goes: moto would give them to the next of its name."""
+        groups = _log_groups(region)
+        if name in groups:
+            _log_tags(region).delete_all_tags_for_resource(groups[name].arn)
+
     def has_log_stream(self, group: str, stream: str, region: str) -> bool:
         """Return whether there is such a stream in a log group that there is."""
         return stream in _log_groups(region)[group].streams
@@ -152,6 +158,13 @@ def _log_groups(region: str) -> Any:
 
     backends: Any = get_backend("logs")
     return backends[ACCOUNT][region].groups
+
+
+def _log_tags(region: str) -> Any:
+    from moto.backends import get_backend
+
+    backends: Any = get_backend("logs")
+    return backends[ACCOUNT][region].tagger
 
 
 def _function(found: Any) -> FunctionCode:

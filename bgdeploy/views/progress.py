@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.text import Text
 
 from bgdeploy.provision.plan import Action, Outcome, Progress, State
-from bgdeploy.views.theme import Glyphs, fit, glyphs, plain
+from bgdeploy.views.theme import Glyphs, fit, plain
 
 if TYPE_CHECKING:
     from bgdeploy.provision.plan import Change
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 _DONE = {
     Action.CREATE: "created",
     Action.UPDATE: "changed",
-    Action.ADOPT: "taken over",
+    Action.ADOPT: "adopted",
     Action.DELETE: "removed",
     Action.AWAIT: "ready",
 }
 _DOING = {
     Action.CREATE: "creating",
     Action.UPDATE: "changing",
-    Action.ADOPT: "taking over",
+    Action.ADOPT: "adopting",
     Action.DELETE: "removing",
-    Action.AWAIT: "waiting for",
+    Action.AWAIT: "awaiting",
 }
 # Where nobody sees what is under way, a change that may take minutes is announced when it begins.
 SLOW_KINDS = ("load-balancer", "nat-gateway", "endpoint", "service", "security-group", "subnet", "vpc")
@@ -37,13 +37,12 @@ _ROOM = 12  # lines for what is under way
 
 @contextmanager
 def showing(
-    console: Console, now: Callable[[], float], *, live: bool
+    console: Console, now: Callable[[], float], signs: Glyphs, *, live: bool
 ) -> Iterator[Callable[[Progress], None]]:
     """Yield what shows news on `console`: below what is done, a board of what is under way, if `live`.
 
     `now` tells seconds. The news may come from several threads.
     """
-    signs = glyphs(console)
     if not live:
         yield lambda progress: _print(console, line(progress, signs))
         return

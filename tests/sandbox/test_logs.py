@@ -209,6 +209,15 @@ def test_a_deleted_group_takes_its_filters_with_it(world: Place) -> None:
     assert logs.describe_metric_filters(logGroupName=GROUP)["metricFilters"] == []
 
 
+def test_a_deleted_group_takes_its_tags_with_it(world: Place) -> None:
+    logs = world.client("logs")
+    arn = logs.describe_log_groups()["logGroups"][0]["logGroupArn"]
+    logs.tag_resource(resourceArn=arn, tags={"owner": "shop"})
+    logs.delete_log_group(logGroupName=GROUP)
+    logs.create_log_group(logGroupName=GROUP)
+    assert logs.list_tags_for_resource(resourceArn=arn)["tags"] == {}
+
+
 def test_a_pattern_can_be_tried(world: Place) -> None:
     answer = world.client("logs").test_metric_filter(
         filterPattern="[..., status=4*, size]", logEventMessages=[FOUND, NOT_FOUND]

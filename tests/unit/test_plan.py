@@ -58,7 +58,7 @@ def test_what_cannot_change_in_place_is_refused_with_both_values_and_the_way_out
     change = changed(thing(Size=2, Colour="red"), {"Size": 1, "Colour": "blue", TAGS: OURS})
     assert (change.action, change.foreign) == (Action.REFUSED, False)
     assert change.reason.startswith("Size is 1 and should be 2: AWS cannot change that in place")
-    assert "bgdeploy teardown, then provision" in change.reason
+    assert "`bgdeploy teardown`, then `bgdeploy provision`" in change.reason
 
 
 def test_what_carries_no_tags_of_ours_is_refused_and_told_how_to_be_taken_over() -> None:

@@ -56,7 +56,7 @@ def test_a_terminal_shows_what_is_done_on_one_line_and_an_error_to_its_end() -> 
     console = Console(file=paper, width=60, theme=THEME, force_terminal=True, color_system=None)
     change = Change("security-group/load-balancer", f"{STACK}-load-balancer", Action.CREATE)
     error = "AWS says that there are too many security groups in this account"
-    with showing(console, lambda: 0.0, live=True) as tell:
+    with showing(console, lambda: 0.0, UNICODE, live=True) as tell:
         tell(Progress(change, State.DONE, 2.1))
         tell(Progress(change, State.FAILED, error=error))
     assert "  ✓ created    2.1 s  security-group/load-balancer  shop-de…" in paper.getvalue()
