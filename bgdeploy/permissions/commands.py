@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from bgdeploy.permissions import scopes as on
 from bgdeploy.permissions.call import besides, calls
-from bgdeploy.permissions.kinds import REGISTER, SEEN
+from bgdeploy.permissions.kind import SEEN
+from bgdeploy.permissions.kinds import REGISTER
 
 WHO = calls("sts", "GetCallerIdentity", on.ANYTHING)
 

@@ -1,56 +1,30 @@
 """What bgdeploy calls for each kind of resource: to find it, to make it or put it right, and to remove it. Pure.
 
 Beside every kind stands what its class in `resources/` calls. A test holds the two together: everything that a sandbox
-has seen called is here, and everything here has been called.
+has seen called is here, and everything here has been called. Network and load balancer have a chapter of their own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from bgdeploy.permissions import scopes as on
-from bgdeploy.permissions.call import Calls, besides, calls
+from bgdeploy.permissions.call import besides, calls
+from bgdeploy.permissions.kind import TOLD, Kind
+from bgdeploy.permissions.network import BALANCING, NETWORK
 from bgdeploy.provision.resource import Resource
 from bgdeploy.resources import (
     alarms,
     codedeploy,
     ecs,
-    endpoints,
-    existing,
     function,
     identity,
-    listeners,
-    load_balancer,
-    network,
     observe,
     registry,
     scaling,
-    security,
     storage,
 )
 
-
-@dataclass(frozen=True)
-class Kind:
-    """The calls for one kind."""
-
-    look: Calls = ()
-    survey: Calls = ()  # to look around, as a teardown does not: at what is somebody else's, at all tags at once
-    make: Calls = ()
-    drop: Calls = ()
-    sweeps: bool = False  # provision removes too: what is forgotten, and what came second in a race
-
-
-# A key that is not there reads as forbidden to whoever may not list the bucket.
-SEEN = besides("s3:ListBucket", on.BUCKET)
-# Of several that were made at once, the bucket tells which counts.
-_ELECTED = calls("s3", "GetObject", on.ELECTIONS, besides=SEEN) + calls("s3", "PutObject", on.ELECTIONS)
-_RETAG = calls("ec2", "CreateTags", on.NETWORK)
-_TAGGED = besides("ec2:CreateTags", on.NEW_TAGS)
-_TAGS_OF = calls("elbv2", "DescribeTags", on.ANYTHING)
-# The tags of the whole stack in one call, which a removal does not rely on.
-_TOLD = calls("resourcegroupstaggingapi", "GetResources", on.ANYTHING)
 REGISTER = calls(
     "ecs",
     "RegisterTaskDefinition",
@@ -73,128 +47,9 @@ SUSPEND = calls(
 _TRACKS = besides("cloudwatch:PutMetricAlarm cloudwatch:DescribeAlarms cloudwatch:DeleteAlarms", on.TRACKING)
 _SCALABLE = calls("application-autoscaling", "DescribeScalableTargets", on.ANYTHING)
 
-_NETWORK: Mapping[type[Resource], Kind] = {
-    network.Vpc: Kind(
-        look=calls("ec2", "DescribeVpcs", on.ANYTHING),
-        make=calls("ec2", "CreateVpc", on.new("vpc"), besides=_TAGGED) + _RETAG + _ELECTED,
-        drop=calls("ec2", "DeleteVpc", on.NETWORK),
-        sweeps=True,
-    ),
-    network.Subnet: Kind(
-        look=calls("ec2", "DescribeSubnets", on.ANYTHING),
-        survey=calls("ec2", "DescribeNetworkInterfaces", on.ANYTHING),
-        make=calls("ec2", "DescribeAvailabilityZones", on.ANYTHING)
-        + calls("ec2", "CreateSubnet", on.new("subnet"), on.NETWORK, besides=_TAGGED)
-        + _RETAG,
-        drop=calls("ec2", "DeleteSubnet", on.NETWORK),
-        sweeps=True,
-    ),
-    network.InternetGateway: Kind(
-        look=calls("ec2", "DescribeInternetGateways", on.ANYTHING),
-        make=calls("ec2", "CreateInternetGateway", on.new("internet-gateway"), besides=_TAGGED)
-        + calls("ec2", "AttachInternetGateway DetachInternetGateway", on.NETWORK)
-        + _RETAG
-        + _ELECTED,
-        drop=calls("ec2", "DetachInternetGateway DeleteInternetGateway", on.NETWORK),
-        sweeps=True,
-    ),
-    network.RouteTable: Kind(
-        look=calls("ec2", "DescribeRouteTables", on.ANYTHING),
-        make=calls("ec2", "CreateRouteTable", on.new("route-table"), on.NETWORK, besides=_TAGGED)
-        + calls("ec2", "CreateRoute ReplaceRoute AssociateRouteTable DisassociateRouteTable", on.NETWORK)
-        + calls("ec2", "ReplaceRouteTableAssociation", on.NETWORK)
-        + _RETAG
-        + _ELECTED,
-        drop=calls("ec2", "DisassociateRouteTable DeleteRouteTable", on.NETWORK),
-        sweeps=True,
-    ),
-    network.Address: Kind(
-        look=calls("ec2", "DescribeAddresses", on.ANYTHING),
-        make=calls("ec2", "AllocateAddress", on.new("elastic-ip"), besides=_TAGGED) + _RETAG + _ELECTED,
-        drop=calls("ec2", "ReleaseAddress", on.NETWORK),
-        sweeps=True,
-    ),
-    network.NatGateway: Kind(
-        look=calls("ec2", "DescribeNatGateways", on.ANYTHING),
-        make=calls("ec2", "CreateNatGateway", on.new("natgateway"), on.NETWORK, besides=_TAGGED) + _RETAG,
-        drop=calls("ec2", "DeleteNatGateway", on.NETWORK),
-        sweeps=True,
-    ),
-    endpoints.Endpoint: Kind(
-        look=calls("ec2", "DescribeVpcEndpoints", on.ANYTHING)
-        + calls("ec2", "DescribeVpcAttribute", on.NETWORK),
-        make=calls("ec2", "CreateVpcEndpoint", on.new("vpc-endpoint"), on.NETWORK, besides=_TAGGED)
-        # Endpoints need the names of the VPC on, and no route to lead anywhere else.
-        + calls("ec2", "ModifyVpcEndpoint ModifyVpcAttribute DeleteRoute", on.NETWORK)
-        + _RETAG,
-        drop=calls("ec2", "DeleteVpcEndpoints", on.NETWORK),
-        sweeps=True,
-    ),
-    security.SecurityGroup: Kind(
-        look=calls("ec2", "DescribeSecurityGroups DescribeTags", on.ANYTHING),
-        make=calls("ec2", "CreateSecurityGroup", on.new("security-group"), on.NETWORK, besides=_TAGGED)
-        + calls("ec2", "AuthorizeSecurityGroupIngress RevokeSecurityGroupIngress", on.NETWORK)
-        + calls("ec2", "AuthorizeSecurityGroupEgress RevokeSecurityGroupEgress", on.NETWORK)
-        + _RETAG,
-        drop=calls("ec2", "DeleteSecurityGroup", on.NETWORK),
-        sweeps=True,
-    ),
-    existing.ExistingVpc: Kind(
-        survey=calls("ec2", "DescribeVpcs", on.ANYTHING),
-        make=calls("ec2", "CreateSecurityGroup", on.EXISTING_VPC),
-    ),
-    existing.ExistingSubnets: Kind(
-        survey=calls("ec2", "DescribeSubnets DescribeRouteTables DescribeVpcEndpoints", on.ANYTHING)
-    ),
-    existing.ExistingLoadBalancer: Kind(survey=calls("elbv2", "DescribeLoadBalancers", on.ANYTHING)),
-}
-
-_BALANCING: Mapping[type[Resource], Kind] = {
-    load_balancer.LoadBalancer: Kind(
-        survey=_TOLD,
-        look=calls("elbv2", "DescribeLoadBalancers DescribeLoadBalancerAttributes", on.ANYTHING) + _TAGS_OF,
-        make=calls(
-            "elbv2",
-            "CreateLoadBalancer",
-            on.BALANCER,
-            besides=(
-                *besides("elasticloadbalancing:AddTags", on.BALANCER),
-                *besides("iam:CreateServiceLinkedRole", on.linked("elasticloadbalancing.amazonaws.com")),
-            ),
-        )
-        + calls("elbv2", "SetSubnets SetSecurityGroups ModifyLoadBalancerAttributes AddTags", on.BALANCER),
-        drop=calls("elbv2", "DeleteLoadBalancer", on.BALANCER),
-    ),
-    load_balancer.TargetGroup: Kind(
-        survey=_TOLD,
-        look=calls("elbv2", "DescribeTargetGroups DescribeTargetGroupAttributes", on.ANYTHING) + _TAGS_OF,
-        make=calls(
-            "elbv2",
-            "CreateTargetGroup",
-            on.TARGET_GROUPS,
-            besides=besides("elasticloadbalancing:AddTags", on.TARGET_GROUPS),
-        )
-        + calls("elbv2", "ModifyTargetGroup ModifyTargetGroupAttributes AddTags", on.TARGET_GROUPS),
-        drop=calls("elbv2", "DeleteTargetGroup", on.TARGET_GROUPS),
-    ),
-    listeners.Listener: Kind(
-        survey=_TOLD,
-        look=calls("elbv2", "DescribeLoadBalancers DescribeListeners", on.ANYTHING) + _TAGS_OF,
-        make=calls(
-            "elbv2",
-            "CreateListener",
-            on.BALANCER,
-            besides=besides("elasticloadbalancing:AddTags", on.LISTENERS),
-        )
-        + calls("elbv2", "ModifyListener AddTags RemoveTags", on.LISTENERS),
-        drop=calls("elbv2", "DeleteListener", on.LISTENERS),
-        sweeps=True,
-    ),
-}
-
 _WATCHING: Mapping[type[Resource], Kind] = {
     observe.LogGroup: Kind(
-        survey=_TOLD,
+        survey=TOLD,
         look=calls("logs", "DescribeLogGroups", on.ANYTHING)
         + calls("logs", "ListTagsForResource DescribeMetricFilters", on.LOGS),
         make=calls("logs", "CreateLogGroup", on.LOGS, besides=besides("logs:TagResource", on.LOGS))
@@ -206,7 +61,7 @@ _WATCHING: Mapping[type[Resource], Kind] = {
         make=calls("logs", "PutMetricFilter", on.LOGS), drop=calls("logs", "DeleteMetricFilter", on.LOGS)
     ),
     alarms.Alarm: Kind(
-        survey=_TOLD,
+        survey=TOLD,
         look=calls("cloudwatch", "ListTagsForResource", on.ALARMS),
         make=calls(
             "cloudwatch", "PutMetricAlarm", on.ALARMS, besides=besides("cloudwatch:TagResource", on.ALARMS)
@@ -279,7 +134,7 @@ _DEPLOYING: Mapping[type[Resource], Kind] = {
         drop=calls("lambda", "DeleteFunction", on.FUNCTION),
     ),
     codedeploy.Application: Kind(
-        survey=_TOLD,
+        survey=TOLD,
         look=calls("codedeploy", "GetApplication ListTagsForResource", on.APPLICATION),
         make=calls(
             "codedeploy",
@@ -300,7 +155,7 @@ _DEPLOYING: Mapping[type[Resource], Kind] = {
     ),
     codedeploy.ExistingDeploymentConfig: Kind(survey=calls("codedeploy", "GetDeploymentConfig", on.CONFIG)),
     codedeploy.DeploymentGroup: Kind(
-        survey=_TOLD,
+        survey=TOLD,
         look=calls("codedeploy", "GetDeploymentGroup ListTagsForResource", on.GROUP)
         + calls("cloudwatch", "DescribeAlarms", on.ANY_ALARM),
         make=calls(
@@ -331,7 +186,7 @@ KINDS: Mapping[type[Resource], Kind] = {
         + calls("s3", "DeleteObjects", on.OBJECTS, besides=besides("s3:DeleteObjectVersion", on.OBJECTS)),
     ),
     registry.Repository: Kind(
-        survey=_TOLD,
+        survey=TOLD,
         look=calls("ecr", "DescribeRepositories ListTagsForResource", on.REPOSITORY),
         make=calls(
             "ecr", "CreateRepository", on.REPOSITORY, besides=besides("ecr:TagResource", on.REPOSITORY)
@@ -347,8 +202,8 @@ KINDS: Mapping[type[Resource], Kind] = {
         + calls("iam", "AttachRolePolicy", on.MANAGED),
         drop=calls("iam", "ListRolePolicies DeleteRolePolicy DetachRolePolicy DeleteRole", on.ROLES),
     ),
-    **_NETWORK,
-    **_BALANCING,
+    **NETWORK,
+    **BALANCING,
     **_WATCHING,
     **_SERVING,
     **_DEPLOYING,

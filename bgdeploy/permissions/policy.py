@@ -11,7 +11,8 @@ from bgdeploy.config import Settings
 from bgdeploy.permissions import commands
 from bgdeploy.permissions import scopes as on
 from bgdeploy.permissions.call import Call, Calls, Need, Scope, calls
-from bgdeploy.permissions.kinds import KINDS, SUSPEND, Kind
+from bgdeploy.permissions.kind import Kind
+from bgdeploy.permissions.kinds import KINDS, SUSPEND
 from bgdeploy.provision.resource import Resource
 from bgdeploy.resources.existing import ExistingLoadBalancer, ExistingVpc
 from bgdeploy.resources.function import Function

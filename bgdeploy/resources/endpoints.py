@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from bgdeploy.aws import Attrs, Aws, wait_until
 from bgdeploy.provision.resource import Known, Look, Resource
 from bgdeploy.resources import ec2
-from bgdeploy.resources.network import RouteTable, Subnet, Vpc
+from bgdeploy.resources.network import Subnet, Vpc
+from bgdeploy.resources.routing import RouteTable
 from bgdeploy.resources.security import SecurityGroup
 
 _PATIENCE = 600.0  # seconds; an endpoint comes within a few minutes

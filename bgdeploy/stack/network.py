@@ -11,15 +11,8 @@ from bgdeploy.names import Names
 from bgdeploy.provision.resource import Resource
 from bgdeploy.resources.endpoints import Endpoint
 from bgdeploy.resources.existing import NEEDED_ENDPOINTS, ExistingLoadBalancer, ExistingSubnets, ExistingVpc
-from bgdeploy.resources.network import (
-    ANYWHERE,
-    Address,
-    InternetGateway,
-    NatGateway,
-    RouteTable,
-    Subnet,
-    Vpc,
-)
+from bgdeploy.resources.network import ANYWHERE, Subnet, Vpc
+from bgdeploy.resources.routing import Address, InternetGateway, NatGateway, RouteTable
 from bgdeploy.resources.security import Rule, SecurityGroup
 from bgdeploy.resources.storage import Bucket
 

@@ -17,9 +17,10 @@ from bgdeploy.resources.ecs import Cluster, Service
 from bgdeploy.resources.function import Function
 from bgdeploy.resources.listeners import Listener
 from bgdeploy.resources.load_balancer import LoadBalancer, TargetGroup
-from bgdeploy.resources.network import RouteTable, Subnet, Vpc
+from bgdeploy.resources.network import Subnet, Vpc
 from bgdeploy.resources.observe import LogGroup
 from bgdeploy.resources.registry import Repository
+from bgdeploy.resources.routing import RouteTable
 from bgdeploy.resources.security import SecurityGroup
 from bgdeploy.sandbox.control import Running
 from tests.functional.recorded import Stack

@@ -13,7 +13,8 @@ from bgdeploy.provision.resource import Resource
 from bgdeploy.resources.codedeploy import DeploymentConfig
 from bgdeploy.resources.endpoints import Endpoint
 from bgdeploy.resources.existing import ExistingSubnets, ExistingVpc
-from bgdeploy.resources.network import Address, NatGateway, RouteTable, Subnet, Vpc
+from bgdeploy.resources.network import Subnet, Vpc
+from bgdeploy.resources.routing import Address, NatGateway, RouteTable
 from bgdeploy.resources.scaling import ScalableTarget, ScalingPolicy
 from bgdeploy.sandbox.control import Running
 from tests.functional.recorded import Stack

@@ -8,7 +8,8 @@ from typing import Any
 from bgdeploy import config as c
 from bgdeploy.aws import tag_list
 from bgdeploy.resources.endpoints import Endpoint
-from bgdeploy.resources.network import Address, InternetGateway, NatGateway, RouteTable, Subnet, Vpc
+from bgdeploy.resources.network import Subnet, Vpc
+from bgdeploy.resources.routing import Address, InternetGateway, NatGateway, RouteTable
 from bgdeploy.resources.security import SecurityGroup
 from bgdeploy.sandbox.world import World
 from tests.resources.life import Deed, Life, Tags, nothing
