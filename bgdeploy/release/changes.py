@@ -268,7 +268,7 @@ _STAGES: dict[str, tuple[str, bool | None]] = {
     "asking": ("inconclusive: `bgdeploy promote` lets it go on, `bgdeploy stop` ends it", None),
     "accepted": ("inconclusive, and accepted", True),
     "declined": ("inconclusive, and declined", False),
-    "observed": ("observed only: the release goes on whatever they found", None),
+    "observed": ("observed only: they decide nothing", None),
     "skipped": ("not run, as asked", None),
     "elsewhere": ("", None),
     "lapsed": ("nobody answered the hook in time", False),

@@ -207,7 +207,8 @@ def _later(frame: Frame, signs: Glyphs) -> Iterator[Text]:
         return
     good = {"passed": True, "failed": False, "late": False}.get(after.stage)
     line = Text(" ").append_text(signs.mark(good, running=after.stage == "running"))
-    yield line.append(f" checks after the shift: {checks_text(after, shifted=True)}")
+    said = checks_text(after, shifted=True)
+    yield line.append(f" checks after the shift{': ' if said else ''}{said}")
     yield from _checks(after, signs, _FEW_CHECKS)
 
 

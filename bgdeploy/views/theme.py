@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rich.console import Console
@@ -54,6 +55,8 @@ class Glyphs:
 
 
 UNICODE = Glyphs("✓", "✗", "●", "·", "-", "!", "→", "·", "█", "░", "…", "▁▂▃▄▅▆▇█")
+_LOCALE = ("LC_ALL", "LC_CTYPE", "LANG")  # the first that is set counts (POSIX, "Environment Variables")
+_COERCED = {("LC_CTYPE", "C.UTF-8"), ("LC_CTYPE", "C.utf8"), ("LC_CTYPE", "UTF-8")}
 ASCII = Glyphs("+", "x", "*", ".", "-", "!", "->", "|", "#", ".", "~", "_.:-=+*#")
 
 
@@ -62,10 +65,16 @@ def console(*, stderr: bool = False, color: bool = True) -> Console:
     return Console(stderr=stderr, no_color=None if color else True, theme=THEME, highlight=False, emoji=False)
 
 
-def glyphs(console: Console, program: str = "bgdeploy") -> Glyphs:
-    """Return the signs that the console's encoding can show."""
-    signs = UNICODE if console.encoding.lower().replace("-", "").startswith("utf") else ASCII
-    return replace(signs, program=program)
+def glyphs(console: Console, program: str = "bgdeploy", environ: Mapping[str, str] = os.environ) -> Glyphs:
+    """Return the signs that the console's encoding can show, plain ones for who asks for the locale C.
+
+    Python writes UTF-8 there all the same, and puts an LC_CTYPE of its own beside LANG=C (PEP 538). Where no locale
+    is set, as in many containers, nothing was asked for.
+    """
+    said = (environ.get(name) for name in _LOCALE if (name, environ.get(name)) not in _COERCED)
+    locale = next(filter(None, said), "")
+    wide = console.encoding.lower().replace("-", "").startswith("utf") and locale not in {"C", "POSIX"}
+    return replace(UNICODE if wide else ASCII, program=program)
 
 
 def printable(text: str) -> str:

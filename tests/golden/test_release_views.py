@@ -31,7 +31,7 @@ from bgdeploy.views.lines import Lines
 from bgdeploy.views.panel import Panel
 from bgdeploy.views.release import board, card, showing
 from bgdeploy.views.status import status
-from bgdeploy.views.theme import ASCII, UNICODE, Glyphs
+from bgdeploy.views.theme import ASCII, UNICODE, Glyphs, glyphs
 from tests import deployments as d
 from tests.golden import paper
 
@@ -268,6 +268,28 @@ def test_checks_that_have_made_way_leave_their_room_to_the_events() -> None:
     frame = replace(FRAMES["ready"], checks=GUARDING)
     lines = paper.rendered(board(frame, ASCII, 80, 14), "ascii").splitlines()
     assert len(lines) == 14, "no line is left empty while there is more to show"
+
+
+@pytest.mark.parametrize(
+    ("environ", "signs"),
+    [
+        ({}, UNICODE),
+        ({"LANG": "C.UTF-8"}, UNICODE),
+        ({"LANG": "C", "LC_CTYPE": "C.UTF-8"}, ASCII),
+        ({"LC_CTYPE": "C.UTF-8"}, UNICODE),
+        ({"LANG": "en_US.UTF-8", "LC_ALL": "POSIX"}, ASCII),
+        ({"LANG": "C", "LC_ALL": "", "LC_CTYPE": "en_US.UTF-8"}, UNICODE),
+    ],
+)
+def test_who_asks_for_the_locale_c_gets_plain_signs(environ: dict[str, str], signs: Glyphs) -> None:
+    utf8 = Console(file=io.TextIOWrapper(io.BytesIO(), encoding="utf-8"))
+    assert glyphs(utf8, environ=environ) == signs
+
+
+def test_checks_of_which_there_is_nothing_to_say_promise_nothing() -> None:
+    idle = replace(GUARDING, after=ChecksState("idle", "", (_CART,)))
+    lines = paper.rendered(board(replace(FRAMES["guarding"], checks=idle), ASCII), "ascii").splitlines()
+    assert any(line.endswith(" checks after the shift") for line in lines)
 
 
 def test_what_stays_on_the_screen_offers_no_keys() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bgdeploy.release.records.history import release
+from bgdeploy.release.records.history import briefly, release
 from bgdeploy.release.records.told import Release
 
 T0 = datetime(2026, 1, 5, 12, 0, tzinfo=timezone.utc)
@@ -100,6 +100,12 @@ def test_each_ending_has_a_word(
 )
 def test_why_is_told_in_a_few_words(status: str, more: dict[str, Any], why: str) -> None:
     assert release(info(status, **more), None, live="").why == why
+
+
+def test_many_reasons_are_told_by_the_first_two_and_where_the_others_are() -> None:
+    assert briefly((), "d-1") == ""
+    assert briefly(("a", "b"), "d-1") == "a; b"
+    assert briefly(("a", "b", "c", "d"), "d-1") == "a; b; 2 more in `bgdeploy report d-1`"
 
 
 def test_a_release_takes_until_it_is_undone() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -116,6 +116,8 @@ def _why(deployment: Deployment) -> str:
 # What the deployment does not tell
 
 
+_MOST_REASONS = 2  # that a list of releases has room for
+
 # Where whoever ran the checks has left what failed: before the shift, or after it.
 _AFTER = {"HOOK_EXECUTION_FAILURE": False, "MANUAL_STOP": True}
 
@@ -160,7 +162,7 @@ def _told(reader: Reader, found: Release, info: Attrs, left: Left) -> Release:
     if told:
         return replace(
             found,
-            why="; ".join(left.failed) or found.why,
+            why=briefly(left.failed, found.deployment) or found.why,
             by=told.by,
             undoes=told.undoes,
             image=told.image,
@@ -173,6 +175,12 @@ def _told(reader: Reader, found: Release, info: Attrs, left: Left) -> Release:
         return found
     version, definition = deployed(reader, info)
     return replace(found, version=version, task_definition=definition)
+
+
+def briefly(why: Sequence[str], deployment: str) -> str:
+    """Return why it failed in a line or two: the report has all of it."""
+    told, more = why[:_MOST_REASONS], len(why) - _MOST_REASONS
+    return "; ".join((*told, *([f"{more} more in `bgdeploy report {deployment}`"] if more > 0 else ())))
 
 
 def deployed(reader: Reader, info: Attrs) -> tuple[str, str]:
