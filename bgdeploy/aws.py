@@ -58,6 +58,7 @@ class Aws:
         clock: Clock,
         profile: str | None = None,
         endpoint_url: str | None = None,
+        on_throttled: Callable[[int], None] = lambda calls: None,
     ) -> None:
         self.stack = stack
         self.region = region
@@ -70,6 +71,9 @@ class Aws:
         self._session: Any = None
         self._account: str | None = None
         self._throttled: deque[float] = deque(maxlen=_MOST_THROTTLED)
+        self._on_throttled = (
+            on_throttled  # hears, from whatever thread, how many calls of the last minute were
+        )
 
     def client(self, service: str) -> Any:
         """Return the boto3 client of `service`, made on first use."""
@@ -101,6 +105,7 @@ class Aws:
         code = (response[1] if response else {}).get("Error", {}).get("Code")
         if code in THROTTLING:
             self._throttled.append(self.clock.monotonic())
+            self._on_throttled(self.throttled())
 
     def throttled(self, within: float = 60.0) -> int:
         """Return how many calls AWS has throttled in the last seconds."""

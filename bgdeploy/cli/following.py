@@ -187,7 +187,7 @@ class Following:
         ):
 
             def keep_and_show(frame: Frame) -> None:
-                self.frame = frame
+                self.frame, invocation.throttling_told = frame, True
                 steer.see(frame)
                 if not invocation.quiet:
                     show(frame)

@@ -29,6 +29,9 @@ OnCancel = Literal["detach", "stop"]
 _WHERE = ("sandbox", "env", "project", "profile", "region", "endpoint_url")
 
 
+_THROTTLED = 3  # calls of a minute that AWS wanted later: fewer keep nobody waiting
+
+
 @dataclass(frozen=True)
 class Result:
     """What a command did: for programs (`data`), for people (`text`), and the exit status for both.
@@ -61,6 +64,7 @@ class Invocation:
     debug: bool = False
     on_cancel: OnCancel = "detach"
     quiet: bool = False
+    throttling_told: bool = False  # or somebody tells it who shows how things stand
     junit: Path | None = None
     typed: frozenset[str] = frozenset()  # the options that were typed; the environment has the others
     interrupts: Interrupts = field(default_factory=Interrupts)
@@ -90,7 +94,17 @@ class Invocation:
             clock=clock,
             profile=self.profile,
             endpoint_url=self.endpoint_url,
+            on_throttled=self.tell_throttling,
         )
+
+    def tell_throttling(self, calls: int) -> None:
+        """Say once that AWS throttles us, so that whoever waits knows why; a board says it itself."""
+        if calls < _THROTTLED or self.throttling_told:
+            return
+        from bgdeploy.release.changes import throttled_text
+
+        self.throttling_told = True
+        self.say(throttled_text(calls))
 
     def enter_sandbox(self) -> Running:
         """Point this process at the sandbox, starting one when none runs, and away from any real account."""

@@ -165,7 +165,7 @@ def _detached(invocation: Invocation, started: Started, settings: Settings) -> R
     ident, record, lease = started.deployment_id, started.record, settings.config.hook.lease
     attach = invocation.spelled(f"bgdeploy watch {ident}")
     waits = (
-        "its hook runs the checks itself;\nto see what becomes of it"
+        "its hook runs the checks itself,\nand this shows what becomes of it"
         if record.door
         else f"it waits {lease} for somebody to run its checks,\n"
         "and fails when nobody does, with production as it was"

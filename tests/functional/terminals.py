@@ -63,9 +63,9 @@ class Terminal:
             self._read()
         self._shown = b""
 
-    def close(self) -> int:
-        """Wait for the program's end, and return its exit status."""
-        end = time.monotonic() + _PATIENCE
+    def close(self, patience: float = _PATIENCE) -> int:
+        """Wait for the program's end, so many seconds at most, and return its exit status."""
+        end = time.monotonic() + patience
         while self.process.poll() is None:
             assert time.monotonic() < end, self._plain()[-3000:]
             self._read()

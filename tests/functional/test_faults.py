@@ -58,11 +58,14 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
 def test_a_command_comes_through_a_bad_day(shop: Shop, command: tuple[str, ...]) -> None:
     done = shop.run(*command)
     assert done.returncode == 0, done.stderr
+    assert re.search(r"^AWS is throttling us: \d+ calls were sent again", done.stderr, re.M), (
+        "whoever waits is told why"
+    )
 
 
 def test_the_board_of_a_release_that_is_throttled_goes_on_and_says_so(shop: Shop) -> None:
     terminal = Terminal(shop, "release", "v2")
-    assert terminal.close() == 0, terminal.said
+    assert terminal.close(patience=300) == 0, terminal.said
     told = re.findall(r"AWS is throttling us: \d+ calls? w\w+ sent again in the last minute", terminal.said)
     assert len(told) >= 5, "the board is drawn again and again meanwhile"
     assert "v2 is live and verified" in terminal.said

@@ -66,6 +66,16 @@ def test_an_option_of_every_command_is_told_where_it_stands(capsys: pytest.Captu
     assert "see `bgdeploy status --help`" in capsys.readouterr().err
 
 
+def test_that_aws_throttles_us_is_told_once_and_not_of_a_call_or_two(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    invocation = Invocation(environ={})
+    for calls in range(1, 6):
+        invocation.tell_throttling(calls)
+    told = "AWS is throttling us: 3 calls were sent again in the last minute\n"
+    assert capsys.readouterr().err == told
+
+
 def test_a_failure_is_told_in_the_json_envelope(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert invoke("plan", project=tmp_path, output="json") == 2
     envelope = json.loads(capsys.readouterr().out)
