@@ -221,9 +221,9 @@ def _failure(snapshot: Snapshot, checks: ChecksState | None, page: Page | None, 
 
 
 def _needs_a_person(snapshot: Snapshot, kind: Kind, headline: str, why: tuple[str, ...]) -> Ending:
-    """A full release of the old version is what leads back from anywhere (aws-facts 4.2)."""
+    """A full release of the old version is what leads back from anywhere (aws-facts 4.2), even where it is live."""
     old = old_version(snapshot)
-    back = (f"bgdeploy release {old}",) if old and ":" not in old else ()
+    back = (f"bgdeploy release {old} --force",) if old and ":" not in old else ()
     return _ending(snapshot, kind, Exit.NEEDS_A_PERSON, headline, why, ("bgdeploy status", *back))
 
 
@@ -250,7 +250,7 @@ def _leftover(snapshot: Snapshot) -> str:
         return ""
     return (
         f"green {green.version} still runs beside production ({_tasks(green.running)}): "
-        "the next release replaces it, or CodeDeploy's console removes it"
+        "it may answer beside the tasks of the next release"
     )
 
 
