@@ -177,7 +177,7 @@ def teardown(invocation: Invocation, yes: bool) -> Result:
     _raise_if_incomplete(outcome, aws.stack, "teardown")
     if not outcome.changed:
         return Result(outcome.as_dict(), f"{aws.stack}: nothing of it is there")
-    return Result(outcome.as_dict(), summary(outcome, aws.stack, rest="gone before"))
+    return Result(outcome.as_dict(), summary(outcome, aws.stack, removal=True))
 
 
 def _showing(invocation: Invocation, aws: Aws) -> AbstractContextManager[Callable[[Progress], None]]:
@@ -194,7 +194,7 @@ def _raise_if_incomplete(outcome: Outcome, stack: str, command: str) -> None:
 
     if outcome.interrupted:
         stopped = BgdeployError(
-            f"interrupted; {summary(outcome, stack)}",
+            f"interrupted; {summary(outcome, stack, removal=command == 'teardown')}",
             f"`bgdeploy {command}` goes on from here",
             outcome.as_dict(),
         )

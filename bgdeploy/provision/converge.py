@@ -62,9 +62,10 @@ def look_up(aws: Aws, resources: Sequence[Resource], *, for_removal: bool = Fals
 
 def _raise_first(errors: Sequence[BaseException]) -> None:
     """Raise the first error; what cannot be used is told all at once, when there is no other trouble."""
-    unusable = [error for error in errors if isinstance(error, UnusableError)]
+    # Of what several need, each tells the same.
+    unusable = list({str(error): error for error in errors if isinstance(error, UnusableError)}.values())
     for error in errors:
-        if len(unusable) < 2 or error not in unusable:
+        if len(unusable) < 2 or not isinstance(error, UnusableError):
             raise error
     if unusable:
         messages = "\n".join(f"  {error.message}" for error in unusable)

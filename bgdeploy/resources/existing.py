@@ -34,7 +34,8 @@ class ExistingVpc(Resource):
         return None if look.for_removal else look.once(self, lambda: self._survey(look))
 
     def told(self, actual: Attrs) -> str:
-        return f"{actual['VpcId']}, {' and '.join(actual['Cidrs'])}"
+        networks = " and ".join(actual["Cidrs"])
+        return networks if isinstance(self.wanted, str) else f"{actual['VpcId']}, {networks}"
 
     def _survey(self, look: Look) -> Attrs:
         found = look.aws.client("ec2").describe_vpcs(Filters=_filters("vpc-id", self.wanted))["Vpcs"]
@@ -117,7 +118,10 @@ class ExistingSubnets(Resource):
         return None if look.for_removal else look.once(self, lambda: self._survey(look))
 
     def told(self, actual: Attrs) -> str:
-        return ", ".join(actual["SubnetIds"]) + f" in {', '.join(sorted(actual['Zones']))}"
+        places = actual["Places"]
+        if isinstance(self.wanted, Mapping):
+            return ", ".join(f"{ident} in {zone}" for ident, zone in sorted(places.items()))
+        return "in " + ", ".join(places[ident] for ident in self.wanted)  # their ids are their name
 
     def _survey(self, look: Look) -> Attrs:
         vpc = self.vpc.find(look)
@@ -128,6 +132,7 @@ class ExistingSubnets(Resource):
         return {
             "SubnetIds": sorted(subnets),
             "Zones": {each["AvailabilityZone"] for each in subnets.values()},
+            "Places": {ident: each["AvailabilityZone"] for ident, each in subnets.items()},
             "Public": any(way and way.startswith("igw-") for way in ways.values()),
         }
 

@@ -113,8 +113,8 @@ def _row(sign: str, verb: str, took: str, what: str) -> str:
     return f"  {sign} {verb:<8} {took:>7}  {what}"
 
 
-def summary(outcome: Outcome, stack: str, rest: str = "unchanged") -> str:
-    """Return what came of it in one sentence; `rest` says what those are to which nothing was done."""
+def summary(outcome: Outcome, stack: str, *, removal: bool = False) -> str:
+    """Return what came of it in one sentence; of a removal without what was gone already, or is somebody else's."""
     counts: dict[str, int] = {}
     for result in outcome.changed:
         counts[_DONE[result.change.action]] = counts.get(_DONE[result.change.action], 0) + 1
@@ -125,4 +125,4 @@ def summary(outcome: Outcome, stack: str, rest: str = "unchanged") -> str:
     unchanged = sum(result.change.action in {Action.NOOP, Action.USED} for result in outcome.results)
     if not parts:
         return f"{stack}: nothing to change, {unchanged} resources are as they should be"
-    return f"{stack}: {', '.join(parts)}" + (f", {unchanged} {rest}" if unchanged else "")
+    return f"{stack}: {', '.join(parts)}" + (f", {unchanged} unchanged" if unchanged and not removal else "")

@@ -23,6 +23,7 @@ from bgdeploy.config import Container as Web
 from bgdeploy.config import Service as Served
 from bgdeploy.provision.resource import Known, Resource, UnusableError
 from bgdeploy.resources.ecs import Service
+from bgdeploy.resources.existing import ExistingSubnets, ExistingVpc
 from bgdeploy.resources.function import Function
 from bgdeploy.resources.network import Subnet
 from bgdeploy.stack import build
@@ -290,3 +291,12 @@ def test_a_hook_that_others_check_for_stands_in_no_network() -> None:
     resources = stack(network=Network(create=CreateNetwork(private="nat")))
     assert "security-group/hook" not in resources
     assert wanted(resources, "function/hook")["VpcConfig"] == {"SubnetIds": [], "SecurityGroupIds": []}
+
+
+def test_what_is_used_is_told_with_the_zone_of_each_subnet() -> None:
+    vpc = ExistingVpc(name="Name=main", wanted={"Name": "main"})
+    places = {"Places": {"subnet-b": "us-east-1a", "subnet-a": "us-east-1b"}}
+    tagged = ExistingSubnets(name="Tier=public", vpc=vpc, wanted={"Tier": "public"})
+    assert tagged.told(places) == "subnet-a in us-east-1b, subnet-b in us-east-1a"
+    named = ExistingSubnets(name="subnet-b, subnet-a", vpc=vpc, wanted=["subnet-b", "subnet-a"])
+    assert named.told(places) == "in us-east-1a, us-east-1b"

@@ -70,4 +70,4 @@ def test_a_teardown_that_goes_on_does_not_call_what_is_gone_unchanged() -> None:
             Progress(Change("service", STACK, Action.NOOP), State.DONE),
         )
     )
-    assert summary(outcome, STACK, rest="gone before") == "shop-dev: 1 removed, 1 gone before"
+    assert summary(outcome, STACK, removal=True) == "shop-dev: 1 removed"

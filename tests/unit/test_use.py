@@ -89,6 +89,13 @@ def test_all_that_cannot_be_used_is_told_at_once_and_nothing_is_begun() -> None:
     assert cupboard.deeds == []
 
 
+def test_what_several_need_and_cannot_use_is_told_once() -> None:
+    cupboard = Cupboard()
+    streets: list[Resource] = [Street(name="north", label=label, cupboard=cupboard) for label in "abc"]
+    with pytest.raises(UnusableError, match=r"^north is closed$"):
+        converge.provision(aws(), streets, quiet)
+
+
 def test_one_thing_that_cannot_be_used_is_told_in_its_own_words() -> None:
     with pytest.raises(UnusableError, match=r"^north is closed$"):
         converge.examine(aws(), [Street(name="north", cupboard=Cupboard())])
