@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from bgdeploy.sandbox.world import ACCOUNT, Call, RefusedError
+from bgdeploy.sandbox.world import Call, RefusedError
 
 if TYPE_CHECKING:
     from bgdeploy.sandbox.world import Handler, World
@@ -56,44 +56,30 @@ class Tagging:
         for page in beneath.get_paginator("get_resources").paginate():
             for each in page["ResourceTagMappingList"]:
                 yield each["ResourceARN"], _plain(each["Tags"])
-        for part in (self._alarms, self._repositories, self._listeners, self._services, self._deployments):
+        for part in (self._alarms, self._repositories, self._listeners):
             yield from part(region)
+        yield from self._world.ecs.tags(region).items()
+        yield from self._world.codedeploy.tags(region).items()
 
     def _alarms(self, region: str) -> Iterator[tuple[str, Tags]]:
-        cloudwatch = self._world.client("cloudwatch", region=region)
+        cloudwatch = self._world.beneath("cloudwatch", region=region)
         for page in cloudwatch.get_paginator("describe_alarms").paginate():
             for arn in (each["AlarmArn"] for each in page["MetricAlarms"]):
                 yield arn, _plain(cloudwatch.list_tags_for_resource(ResourceARN=arn)["Tags"])
 
     def _repositories(self, region: str) -> Iterator[tuple[str, Tags]]:
-        ecr = self._world.client("ecr", region=region)
+        ecr = self._world.beneath("ecr", region=region)
         for arn in (each["repositoryArn"] for each in ecr.describe_repositories()["repositories"]):
             yield arn, _plain(ecr.list_tags_for_resource(resourceArn=arn)["tags"])
 
     def _listeners(self, region: str) -> Iterator[tuple[str, Tags]]:
-        elb = self._world.client("elbv2", region=region)
+        elb = self._world.beneath("elbv2", region=region)
         for balancer in elb.describe_load_balancers()["LoadBalancers"]:
             listeners = elb.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])["Listeners"]
             arns = [each["ListenerArn"] for each in listeners]
             for n in range(0, len(arns), _DESCRIBED):
                 for each in elb.describe_tags(ResourceArns=arns[n : n + _DESCRIBED])["TagDescriptions"]:
                     yield each["ResourceArn"], _plain(each["Tags"])
-
-    def _services(self, region: str) -> Iterator[tuple[str, Tags]]:
-        ecs = self._world.client("ecs", region=region)
-        for cluster in ecs.list_clusters()["clusterArns"]:
-            for arn in ecs.list_services(cluster=cluster)["serviceArns"]:
-                yield arn, _plain(ecs.list_tags_for_resource(resourceArn=arn)["tags"])
-
-    def _deployments(self, region: str) -> Iterator[tuple[str, Tags]]:
-        codedeploy = self._world.client("codedeploy", region=region)
-        stem = f"arn:aws:codedeploy:{region}:{ACCOUNT}"
-        for application in codedeploy.list_applications()["applications"]:
-            groups = codedeploy.list_deployment_groups(applicationName=application)["deploymentGroups"]
-            names = [f"application:{application}"]
-            names += [f"deploymentgroup:{application}/{group}" for group in groups]
-            for arn in (f"{stem}:{name}" for name in names):
-                yield arn, _plain(codedeploy.list_tags_for_resource(ResourceArn=arn)["Tags"])
 
 
 def _plain(pairs: list[dict[str, str]]) -> Tags:

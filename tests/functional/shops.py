@@ -165,6 +165,13 @@ def leave(shop: Shop, deployment: str) -> None:
     operations.stop(shop.aws, deployment, rollback=False)
 
 
+def bar(shop: Shop, deployment: str) -> None:
+    """Stop it, and have CodeDeploy be allowed nothing any more."""
+    role = shop.settings.names.role("codedeploy")
+    shop.aws.client("iam").delete_role_policy(RoleName=role, PolicyName="bgdeploy")
+    operations.stop(shop.aws, deployment)
+
+
 def miss(shop: Shop, deployment: str) -> None:
     """Have the alarm go off."""
     urllib3.request("GET", f"{shop.url}/missing", retries=False, timeout=5)

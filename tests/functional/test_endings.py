@@ -20,6 +20,7 @@ from tests.functional.shops import (
     Released,
     Shop,
     approve,
+    bar,
     leave,
     miss,
     nothing,
@@ -134,6 +135,15 @@ ENDS = (
         Exit.NEEDS_A_PERSON,
         "was stopped",
         deeds={Phase.SHIFTED: leave},
+        new=True,
+    ),
+    End(
+        "cannot-be-taken-back",
+        Kind.STOPPED,
+        Exit.NEEDS_A_PERSON,
+        "the rollback failed",
+        "IAM_ROLE_PERMISSIONS",
+        deeds={Phase.SHIFTED: bar},
         new=True,
     ),
 )

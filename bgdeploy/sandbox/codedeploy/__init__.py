@@ -89,6 +89,10 @@ class CodeDeploy:
             revisions=BucketReader(world.client, world.roles),
         )
 
+    def tags(self, region: str) -> dict[str, dict[str, str]]:
+        """Return the tags of every application and deployment group of a region, by ARN."""
+        return self._store(region).all_tags()
+
     def _store(self, region: str) -> Store:
         if region not in self._stores:
             self._stores[region] = Store.fresh(region, self._world.clock.now())

@@ -92,12 +92,24 @@ class Store:
         )
         return next((group for group in groups if group.service == (cluster, service)), None)
 
+    @property
+    def _stem(self) -> str:
+        return f"arn:aws:codedeploy:{self.region}:{ACCOUNT}:"
+
+    def all_tags(self) -> dict[str, dict[str, str]]:
+        """Return the tags of every application and deployment group, by ARN."""
+        found = {}
+        for application in self.applications.values():
+            found[f"{self._stem}application:{application.name}"] = dict(application.tags)
+            for name, group in application.groups.items():
+                found[f"{self._stem}deploymentgroup:{application.name}/{name}"] = dict(group.tags)
+        return found
+
     def tags(self, arn: str) -> dict[str, str]:
         """Return the tags of the application or deployment group that has this ARN, to be read or changed."""
-        prefix = f"arn:aws:codedeploy:{self.region}:{ACCOUNT}:"
         if not arn.startswith("arn:"):
             raise RefusedError("InvalidArnException", f"The specified ARN is not in a valid format: {arn}")
-        kind, _, name = arn.removeprefix(prefix).partition(":")
+        kind, _, name = arn.removeprefix(self._stem).partition(":")
         if kind == "application":
             return self.application(name).tags
         if kind == "deploymentgroup":

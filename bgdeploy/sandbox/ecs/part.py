@@ -122,6 +122,11 @@ class Ecs:
             used[service.region] = used.get(service.region, 0) + own
         return used
 
+    def tags(self, region: str) -> dict[str, dict[str, str]]:
+        """Return the tags of every service of a region that there is, by ARN."""
+        there = (each for each in self._book.services.values() if each.status != "INACTIVE")
+        return {each.arn: dict(each.tags) for each in there if each.region == region}
+
     def _end(self, service: EcsService) -> None:
         now = self._world.clock.now()
         if service.status == "DRAINING" and not service.task_sets:
