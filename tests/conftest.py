@@ -13,11 +13,9 @@ from bgdeploy.sandbox.control import Running
 _LONGEST = (
     "test_lifecycle",
     "test_endings",
-    "test_faults",
     "test_callers",
     "test_policy",
     "test_services",
-    "test_signals",
     "test_networks",
     "test_report_page",
 )

@@ -132,6 +132,7 @@ def test_what_nobody_takes_over_is_told_and_closed_by_the_next_provision(shop: S
     assert shop.let_in() == []
 
 
+@pytest.mark.bench
 def test_what_is_closed_for_good_stays_so_and_says_why(shop: Shop) -> None:
     config = shop.folder / "config/dev.yaml"
     config.write_text(

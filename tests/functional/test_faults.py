@@ -15,7 +15,7 @@ from bgdeploy.starter import write
 from tests.functional.shells import PROGRAM, environ
 from tests.functional.terminals import Terminal
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.bench
 FAULTS = {"throttle": 0.3, "error": 0.05, "reset": 0.02}
 
 

@@ -13,6 +13,8 @@ import pytest
 from bgdeploy.sandbox import control
 from tests.functional.shells import Shop, await_line
 
+pytestmark = pytest.mark.bench
+
 _DEPLOYMENT = "deployment: {keep_blue: 2m, approval: 30m, strategy: canary 50% 1m}"
 # The line that says that a release is there, in the order in which it gets there.
 PHASES = {
@@ -22,8 +24,6 @@ PHASES = {
     "shifting": " AllowTraffic: began",
     "shifted": "all traffic has moved",
 }
-# Where most is going on; `make bench` walks the rest of the table.
-SAMPLED = {"checking"}
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
 
 
@@ -58,7 +58,7 @@ def _approve(shop: Shop, process: Any) -> None:
 
 
 @pytest.fixture(scope="module")
-def stories(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[Any, Any]:
+def stories(tmp_path_factory: pytest.TempPathFactory) -> dict[Any, Any]:
     """What came of leaving in each way in each phase, or what went wrong: a sandbox for each signal."""
     found: dict[tuple[signal.Signals, str], Story | BaseException] = {}
 
@@ -73,16 +73,13 @@ def stories(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
             with shop.begin("release", "v1", "--until", "finished") as first:
                 _approve(shop, first)
                 first.communicate()
-            for phase in phases:
+            for phase in PHASES:
                 found[sign, phase] = _play(shop, phase, sign)
         except BaseException as error:  # the tests of this phase and those after it say so
-            found.update({(sign, phase): error for phase in phases if (sign, phase) not in found})
+            found.update({(sign, phase): error for phase in PHASES if (sign, phase) not in found})
         finally:
             control.stop(folder / "sandbox")
 
-    mine = (each for each in request.session.items if isinstance(each, pytest.Function))
-    asked = {each.callspec.params["phase"] for each in mine if each.path == request.path}
-    phases = [phase for phase in PHASES if phase in asked]
     threads = [
         threading.Thread(target=play, args=(tmp_path_factory.mktemp(sign.name), 9400 + 2 * number, sign))
         for number, sign in enumerate(SIGNALS)
@@ -94,13 +91,7 @@ def stories(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     return found
 
 
-@pytest.mark.parametrize(
-    "phase",
-    [
-        pytest.param(phase, marks=pytest.mark.slow if phase in SAMPLED else pytest.mark.bench)
-        for phase in PHASES
-    ],
-)
+@pytest.mark.parametrize("phase", PHASES)
 @pytest.mark.parametrize("sign", SIGNALS, ids=lambda sign: sign.name)
 def test_whoever_attaches_sees_the_same_ending(
     sign: signal.Signals, phase: str, stories: dict[Any, Any]
