@@ -99,6 +99,11 @@ class LoadBalancer(Base, frozen=True):
     deletion_protection: bool = False
     access_logs: AccessLogs | None = None
 
+    @property
+    def lets_callers_in(self) -> bool:
+        """Tell whether whoever runs checks is let in meanwhile; the groups of an existing one are never changed."""
+        return self.use is None and CALLER in self.test.allow
+
 
 class ContainerHealth(Base, frozen=True):
     """How ECS itself asks a container whether it is well."""

@@ -145,6 +145,9 @@ class Following:
         from bgdeploy.names import Names
         from bgdeploy.release.attending.opening import sweep
 
+        # Where nobody is let in, no policy allows to look for who was.
+        if not self.invocation.settings().config.load_balancer.lets_callers_in:
+            return
         try:
             told = sweep(self.reader.aws, Names(self.reader.target.group))
         except Exception as error:  # nobody waits for it: whoever comes by next tries again

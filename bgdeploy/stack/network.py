@@ -221,7 +221,7 @@ def _front(config: Config, names: Names, vpc: Vpc | ExistingVpc, bucket: Bucket)
         bucket=bucket,
         ingress=(Rule(balancer.production.port, ANYWHERE), *plain, *test),
         egress=(Rule(config.container.port, source=vpc),),
-        callers=CALLER in balancer.test.allow,
+        callers=balancer.lets_callers_in,
     )
 
 

@@ -69,6 +69,15 @@ def shop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     control.stop(folder / "sandbox")
 
 
+def test_where_no_caller_is_let_in_nobody_looks_for_one(shop: Shop) -> None:
+    shop.ask("release", "v0")
+    running = control.find(shop.folder.parent / "sandbox")
+    assert running is not None
+    asked = {call.operation for call in control.calls(running) if not call.role}
+    assert "CreateDeployment" in asked
+    assert "DescribeSecurityGroupRules" not in asked
+
+
 def test_what_passes_inside_goes_live_and_is_shown_to_who_follows(shop: Shop) -> None:
     told = shop.ask("release", "v1")
     assert (told["kind"], told["checks"]["stage"], told["checks"]["by"]) == ("live", "passed", "the hook")
