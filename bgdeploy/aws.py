@@ -224,6 +224,11 @@ def server_time(response: Mapping[str, Any]) -> datetime | None:
     return parsedate_to_datetime(header).astimezone(timezone.utc)
 
 
+def sentence_of(error: Exception) -> BgdeployError | None:
+    """Return an error of ours as it is, our sentence for one of AWS's, None for any other."""
+    return error if isinstance(error, BgdeployError) else translated(error)
+
+
 def translated(error: Exception) -> BgdeployError | None:
     """Return our sentence for an exception of boto3's, None for one that is not AWS's."""
     from botocore import exceptions as b

@@ -12,7 +12,6 @@ import threading
 from typing import TYPE_CHECKING
 
 from bgdeploy.cli.invocation import Invocation
-from bgdeploy.errors import BgdeployError
 
 if TYPE_CHECKING:
     from bgdeploy.release.reader import Reader
@@ -28,14 +27,14 @@ def stops(invocation: Invocation) -> bool:
 
 def stop(invocation: Invocation, reader: Reader, deployment: str) -> str:
     """Stop a deployment, rolling it back, and return what CodeDeploy says. Raises BgdeployError when it cannot be."""
-    from bgdeploy.aws import translated
+    from bgdeploy.aws import sentence_of
     from bgdeploy.release import operations
     from bgdeploy.release.attending import stopping
 
     try:
         said = operations.stop(reader.aws, deployment)
     except Exception as error:
-        told = error if isinstance(error, BgdeployError) else translated(error)
+        told = sentence_of(error)
         if told is None:
             raise
         raise told from error

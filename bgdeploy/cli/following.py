@@ -160,7 +160,7 @@ class Following:
 
     def _restore_scaling(self) -> str:
         """Give auto scaling back if the deployment is over, outlasting AWS's troubles, and return what came of it."""
-        from bgdeploy.aws import retry, translated
+        from bgdeploy.aws import retry, sentence_of
         from bgdeploy.release.records.record import key_of
         from bgdeploy.release.scaling import restore
         from bgdeploy.release.watch import passing
@@ -171,7 +171,7 @@ class Following:
                 self.reader.aws, lambda: restore(self.reader, key), lambda error: passing(error) is not None
             )
         except Exception as error:  # how the deployment ended is told in any case
-            told = error if isinstance(error, BgdeployError) else translated(error)
+            told = sentence_of(error)
             if told is None:
                 raise
             return f"auto scaling may still be suspended: {told.message}; `bgdeploy watch` tries again"
@@ -212,12 +212,12 @@ class Following:
     @contextmanager
     def _goes_on(self) -> Iterator[None]:
         """Have an error that ends the following say that the deployment goes on, and how to attach again."""
-        from bgdeploy.aws import translated
+        from bgdeploy.aws import sentence_of
 
         try:
             yield
         except Exception as error:
-            told = error if isinstance(error, BgdeployError) else translated(error)
+            told = sentence_of(error)
             if told is None or not (self.started or self.frame):
                 raise
             on = f"deployment {self.deployment} goes on: `bgdeploy watch {self.deployment}` follows it"

@@ -153,13 +153,13 @@ def _other_network(invocation: Invocation, settings: Settings) -> Mapping[str, A
 
 def _newest_revision(invocation: Invocation, settings: Settings) -> str | None:
     """Return the ARN of the newest task definition, None, having said so, when there is none or nobody to ask."""
-    from bgdeploy.aws import translated
+    from bgdeploy.aws import sentence_of
     from bgdeploy.release import revision
 
     try:
         found = revision.latest(invocation.aws(settings), settings.names.plain)
     except Exception as error:
-        told = error if isinstance(error, BgdeployError) else translated(error)
+        told = sentence_of(error)
         if told is None:
             raise
         invocation.say(f"<TASK_DEFINITION> stays: {told.message}")

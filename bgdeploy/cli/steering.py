@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from bgdeploy.cli.invocation import Invocation
-from bgdeploy.errors import BgdeployError
 
 if TYPE_CHECKING:
     from bgdeploy.cli.keyboard import Keyboard
@@ -86,12 +85,12 @@ class Steering:
 
     def _try(self, act: Callable[[], str]) -> None:
         """Do something and say what came of it: nothing that a key brings about ends the watching."""
-        from bgdeploy.aws import translated
+        from bgdeploy.aws import sentence_of
 
         try:
             self._say(act())
         except Exception as error:
-            told = error if isinstance(error, BgdeployError) else translated(error)
+            told = sentence_of(error)
             if told is None:
                 raise
             self._say(told.message)

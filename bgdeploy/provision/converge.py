@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from bgdeploy.aws import STACK_TAG, Attrs, Aws, NotYetError, error_code, says, translated, wait_until
+from bgdeploy.aws import STACK_TAG, Attrs, Aws, NotYetError, error_code, says, sentence_of, wait_until
 from bgdeploy.errors import BgdeployError
 from bgdeploy.provision.decide import Adopted, change_of, removal_of, stranger_of
 from bgdeploy.provision.plan import Action, Change, Outcome, Plan, Progress, State
@@ -269,9 +269,7 @@ def _outcome(resources: Sequence[Resource], done: Walk[Resource, Progress], tell
 
 
 def _sentence(error: BaseException) -> str:
-    known = error if isinstance(error, BgdeployError) else None
-    if known is None and isinstance(error, Exception):
-        known = translated(error)
+    known = sentence_of(error) if isinstance(error, Exception) else None
     if known is None:
         return f"{type(error).__name__}: {error}"
     return f"{known.message}{'; ' + known.hint if known.hint else ''}"

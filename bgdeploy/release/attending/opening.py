@@ -19,9 +19,9 @@ from bgdeploy.aws import (
     Attrs,
     Aws,
     absent,
+    sentence_of,
     tag_list,
     tag_map,
-    translated,
 )
 from bgdeploy.config import CALLER, Settings
 from bgdeploy.errors import BgdeployError
@@ -86,7 +86,7 @@ class Opening:
         try:
             return self._open(self._gate)
         except Exception as error:
-            told = error if isinstance(error, BgdeployError) else translated(error)
+            told = sentence_of(error)
             if told is None:
                 raise
             return f"the test port could not be opened for this machine: {told.message}"
