@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from email.utils import format_datetime
+from hashlib import md5
 from io import BytesIO
 from typing import Any
 
@@ -201,7 +202,7 @@ class Account:
 
     def _put_object(self, params: Answer) -> Answer:
         self.objects[params["Key"]] = params["Body"]
-        return {}
+        return {"ETag": f'"{md5(params["Body"]).hexdigest()}"'}
 
     def _get_object(self, params: Answer) -> Answer:
         if params["Key"] not in self.objects:

@@ -13,7 +13,8 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from bgdeploy.aws import Attrs, Aws, absent, error_code, server_time
+from bgdeploy import objects
+from bgdeploy.aws import Attrs, Aws, absent, server_time
 from bgdeploy.release.phase import length
 from bgdeploy.release.snapshot import Target
 
@@ -27,7 +28,6 @@ SUSPENDED = dict.fromkeys(_SWITCHES, True)
 _COUNT = {"ServiceNamespace": "ecs", "ScalableDimension": "ecs:service:DesiredCount"}
 # After which a release that has suspended scaling and started no deployment is taken for dead; it needs a second.
 PATIENCE = timedelta(minutes=2)
-_LOST = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
 
 
 class Reads(Protocol):
@@ -194,19 +194,6 @@ def _read(aws: Aws, bucket: str) -> Seen | None:
 
 def _write(aws: Aws, target: Target, suspension: Suspension, seen: Seen | None) -> bool:
     """Write a suspension where the bucket still has what was `seen`, and tell whether it did."""
-    from botocore.exceptions import ClientError
-
-    condition = {"IfMatch": seen.etag} if seen else {"IfNoneMatch": "*"}
-    try:
-        aws.client("s3").put_object(
-            Bucket=target.bucket,
-            Key=OBJECT,
-            Body=json.dumps({"schema": 1, **asdict(suspension)}, indent=2).encode(),
-            ContentType="application/json",
-            **condition,
-        )
-    except ClientError as error:
-        if error_code(error) not in _LOST:
-            raise
-        return False
-    return True
+    body = json.dumps({"schema": 1, **asdict(suspension)}, indent=2).encode()
+    etag = seen.etag if seen else None
+    return bool(objects.put(aws, target.bucket, OBJECT, body, etag, ContentType="application/json"))

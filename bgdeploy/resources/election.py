@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bgdeploy.aws import Aws, absent, error_code
-
-# The condition does not hold, or two writes met (S3 user guide, "conditional requests").
-_LOST = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
+from bgdeploy import objects
+from bgdeploy.aws import Aws, absent
 
 
 def elected(aws: Aws, bucket: str, address: str) -> str | None:
@@ -22,12 +20,12 @@ def elected(aws: Aws, bucket: str, address: str) -> str | None:
 
 def elect(aws: Aws, bucket: str, address: str, mine: str, lives: Callable[[str], bool]) -> str:
     """Return the id that counts for `address`: the one written first while it `lives`, else `mine`, written now."""
-    condition = {"IfNoneMatch": "*"}
-    while not _write(aws, bucket, address, mine, condition):
+    seen = None
+    while not objects.put(aws, bucket, _key(address), mine.encode(), seen):
         found = _read(aws, bucket, address)
         if found and lives(found[0]):
             return found[0]
-        condition = {"IfMatch": found[1]} if found else {"IfNoneMatch": "*"}
+        seen = found[1] if found else None
     return mine
 
 
@@ -40,15 +38,3 @@ def _read(aws: Aws, bucket: str, address: str) -> tuple[str, str] | None:
         found = aws.client("s3").get_object(Bucket=bucket, Key=_key(address))
         return found["Body"].read().decode(), found["ETag"]
     return None
-
-
-def _write(aws: Aws, bucket: str, address: str, mine: str, condition: dict[str, str]) -> bool:
-    from botocore.exceptions import ClientError
-
-    try:
-        aws.client("s3").put_object(Bucket=bucket, Key=_key(address), Body=mine.encode(), **condition)
-    except ClientError as error:
-        if error_code(error) not in _LOST:
-            raise
-        return False
-    return True

@@ -9,10 +9,10 @@ checks that go on after the shift have a claim of their own. What somebody decid
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
+from bgdeploy import objects
 from bgdeploy.aws import Aws, absent, error_code
 from bgdeploy.clock import Clock
 from bgdeploy.release.attending.claimant import Claimant, dead, who
@@ -22,9 +22,6 @@ Verdict = Literal["Succeeded", "Failed"]
 # Seconds between two renewals. Far below any lease: in a sandbox, whose seconds are short, too.
 BEAT = 1.0
 LAPSE = 15.0  # seconds without a renewal after which a claim is anybody's
-
-# What S3 says when somebody else was faster: the condition does not hold, two writes met, or the object is gone.
-_LOST = {"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "412", "409"}
 
 
 @dataclass(frozen=True)
@@ -122,45 +119,32 @@ class Claims:
 
     def take(self, seen: Claim | None) -> Claim | None:
         """Make the claim ours, which was `seen` last; None when somebody else was faster."""
-        if seen is None:
-            return self._write(Claim(self.me), {"IfNoneMatch": "*"})
-        return self._write(Claim(self.me, seen.beat + 1), {"IfMatch": seen.etag})
+        return self._write(Claim(self.me, seen.beat + 1 if seen else 0), seen)
 
     def renew(self, mine: Claim) -> Claim | None:
         """Say that we are still at it; None when the claim is not ours any more."""
-        return self._write(replace(mine, beat=mine.beat + 1), {"IfMatch": mine.etag})
+        return self._write(replace(mine, beat=mine.beat + 1), mine)
 
     def ask(self, mine: Claim) -> Claim | None:
         """Say that somebody is to decide; None when the claim is not ours any more."""
-        return self._write(replace(mine, beat=mine.beat + 1, asking=True), {"IfMatch": mine.etag})
+        return self._write(replace(mine, beat=mine.beat + 1, asking=True), mine)
 
     def close(self, mine: Claim, verdict: Verdict, why: tuple[str, ...] = ()) -> Claim | None:
         """Say that the checks are over, how, and what has failed."""
         closed = replace(mine, beat=mine.beat + 1, answer=verdict, asking=False, why=why)
-        return self._write(closed, {"IfMatch": mine.etag})
+        return self._write(closed, mine)
 
     def abandon(self, mine: Claim) -> Claim | None:
         """Give the claim up, so that another may take it at once."""
-        return self._write(replace(mine, beat=mine.beat + 1, abandoned=True), {"IfMatch": mine.etag})
+        return self._write(replace(mine, beat=mine.beat + 1, abandoned=True), mine)
 
-    def _write(self, claim: Claim, condition: Mapping[str, str]) -> Claim | None:
-        from botocore.exceptions import ClientError
-
+    def _write(self, claim: Claim, seen: Claim | None) -> Claim | None:
         told = {key: value for key, value in asdict(claim).items() if key not in {"by", "etag"}}
-        body = json.dumps({"schema": 1, **asdict(claim.by), **told}, indent=2)
-        try:
-            put = self.aws.client("s3").put_object(
-                Bucket=self.bucket,
-                Key=self.key,
-                Body=body.encode(),
-                ContentType="application/json",
-                **condition,
-            )
-        except ClientError as error:
-            if error_code(error) not in _LOST:
-                raise
-            return self._written(claim)
-        return replace(claim, etag=put["ETag"])
+        body = json.dumps({"schema": 1, **asdict(claim.by), **told}, indent=2).encode()
+        etag = objects.put(
+            self.aws, self.bucket, self.key, body, seen.etag if seen else None, ContentType="application/json"
+        )
+        return replace(claim, etag=etag) if etag else self._written(claim)
 
     def _written(self, claim: Claim) -> Claim | None:
         """A write that is sent again, because its answer was lost, meets itself: then it is ours after all."""

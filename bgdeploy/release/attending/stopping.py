@@ -10,6 +10,7 @@ import json
 from contextlib import suppress
 from dataclasses import asdict
 
+from bgdeploy import objects
 from bgdeploy.aws import Aws
 from bgdeploy.release import operations
 from bgdeploy.release.attending.claimant import who
@@ -31,13 +32,8 @@ def note(aws: Aws, bucket: str, deployment_id: str, by: Stop) -> None:
 
     # The first to stop it is who stopped it: whoever comes second changes nothing.
     with suppress(BotoCoreError, ClientError):
-        aws.client("s3").put_object(
-            Bucket=bucket,
-            Key=_key(deployment_id),
-            Body=json.dumps({"schema": 1, **asdict(by)}).encode(),
-            ContentType="application/json",
-            IfNoneMatch="*",
-        )
+        body = json.dumps({"schema": 1, **asdict(by)}).encode()
+        objects.put(aws, bucket, _key(deployment_id), body, None, ContentType="application/json")
 
 
 def by_me(how: str, why: str = "", *, early: bool = False) -> Stop:

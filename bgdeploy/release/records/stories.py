@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bgdeploy.aws import Aws, absent, error_code
+from bgdeploy import objects
+from bgdeploy.aws import Aws, absent
 from bgdeploy.release.records import story
 from bgdeploy.release.records.joining import joined
 from bgdeploy.release.records.story import Story
 
-# What S3 says when somebody else was faster: the condition does not hold, two writes met, or the object is gone.
-_LOST = {"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "412", "409"}
 _TRIES = 10  # against others who write at the same time
 
 
@@ -39,31 +38,14 @@ def save(aws: Aws, bucket: str, told: Story, seen: Kept | None) -> Kept | None:
         whole = joined(told, seen.story) if seen else told
         if seen and whole == seen.story:
             return seen
-        etag = _put(aws, bucket, whole, seen)
+        key, body = _object(told.deployment), story.encode(whole)
+        etag = objects.put(
+            aws, bucket, key, body, seen.etag if seen else None, ContentType="application/json"
+        )
         if etag:
             return Kept(whole, etag)
         seen = load(aws, bucket, told.deployment)
     return None
-
-
-def _put(aws: Aws, bucket: str, whole: Story, seen: Kept | None) -> str:
-    """Return the new ETag, "" when the bucket holds something else by now than what was seen."""
-    from botocore.exceptions import ClientError
-
-    condition = {"IfMatch": seen.etag} if seen else {"IfNoneMatch": "*"}
-    try:
-        put = aws.client("s3").put_object(
-            Bucket=bucket,
-            Key=_object(whole.deployment),
-            Body=story.encode(whole),
-            ContentType="application/json",
-            **condition,
-        )
-    except ClientError as error:
-        if error_code(error) not in _LOST:
-            raise
-        return ""
-    return str(put["ETag"])
 
 
 def _object(deployment: str) -> str:
