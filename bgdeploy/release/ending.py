@@ -46,6 +46,11 @@ class Live:
     version: str
     percent: int
 
+    @property
+    def who(self) -> str:
+        """Who that is, in words: `green v2`."""
+        return " ".join(part for part in (self.side, self.version) if part) or "nobody"
+
 
 @dataclass(frozen=True)
 class Ending:

@@ -72,8 +72,7 @@ _Row = tuple[str, ...]
 
 def _live(finished: Finished) -> Iterator[_Row]:
     for one in finished.ending.live:
-        who = " ".join(part for part in (one.side, one.version) if part) or "nobody"
-        yield one.listener, who, f"{one.percent}%", one.url
+        yield one.listener, one.who, f"{one.percent}%", one.url
 
 
 def _phases(snapshot: Snapshot) -> Iterator[_Row]:

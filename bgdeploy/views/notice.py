@@ -74,9 +74,7 @@ def _told(occasion: Occasion) -> _Told:
     version, ident = new_version(snapshot) or "a new version", occasion.deployment
     if ended is not None:
         left = ended.kind.value == "cancelled"
-        live = tuple(
-            f"{one.listener}: {one.side} {one.version} {one.percent}%  {one.url}" for one in ended.live
-        )
+        live = tuple(f"{one.listener}: {one.who} {one.percent}%  {one.url}" for one in ended.live)
         return ended.headline, None if left else ended.good, (*ended.why, *live), ended.next
     if occasion.kind == "start":
         old = old_version(snapshot)

@@ -322,10 +322,8 @@ def card(ending: Ending, signs: Glyphs = UNICODE, width: int = WIDTH) -> Rendera
     if ending.green and failed:
         rows.append(("green", ending.green))
     for live in ending.live:
-        who = " ".join(part for part in (live.side, live.version) if part) or "nobody"
-        rows.append(
-            ("live" if live.listener == "production" else "test", f"{who} {live.percent}%  {live.url}")
-        )
+        label = "live" if live.listener == "production" else "test"
+        rows.append((label, f"{live.who} {live.percent}%  {live.url}"))
     if ending.rollback:
         rows.append(("rollback", f"{ending.rollback} rolled {ending.deployment} back"))
     rows.append(("exit", str(int(ending.exit))))

@@ -92,18 +92,22 @@ class Attendant:
         ours = session is not None and session.deployment == snapshot.deployment.id
         if session and (not wanted or not ours):
             session.release(snapshot)
-        key = records.key_of(snapshot.deployment.description)
-        if not wanted or ours or (key is None and self.otherwise is None):
+        if not wanted or ours:
             return session
-        known = self.record if self.record and self.record.key == key else None
-        if key is None and self.otherwise:
-            known = self.otherwise(snapshot)
-        means = Means(
-            self._time, self.target.reach, known, key or "", self.ask, self.folder, self.interactive
-        )
+        key = records.key_of(snapshot.deployment.description) or ""
+        known = self._known(key, snapshot)
+        if not key and known is None:  # bgdeploy did not start it, and nobody knows what to ask
+            return session
+        means = Means(self._time, self.target.reach, known, key, self.ask, self.folder, self.interactive)
         begun = begin(snapshot, means)
         begun.start()
         return begun
+
+    def _known(self, key: str, snapshot: Snapshot) -> Record | None:
+        """Return the record where nobody has to look for it in the bucket."""
+        if not key:
+            return self.otherwise(snapshot) if self.otherwise else None
+        return self.record if self.record and self.record.key == key else None
 
     def _inside(self, snapshot: Snapshot) -> ChecksState | None:
         """Return what a hook has found that runs the checks itself, None for any other."""

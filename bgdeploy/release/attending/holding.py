@@ -41,7 +41,7 @@ class Holding(Session):
     def __init__(self, claims: Claims, means: Means, doors: Doors) -> None:
         super().__init__(claims, means, _RHYTHM)
         self._doors = doors
-        self._opener = threading.Thread(target=self._open, name=f"open-{self.deployment}", daemon=True)
+        self._opener: threading.Thread | None = None
         self._decision: Decision | None = None
         self._look_at = 0.0  # when to look next whether somebody has decided elsewhere
 
@@ -129,9 +129,10 @@ class Holding(Session):
 
     def _let_in(self, claim: Claim) -> Claim | None:
         """Have the test port opened for this machine, renewing the claim meanwhile; None when it is lost."""
-        self._opener = threading.Thread(target=self._open, name=f"open-{self.deployment}", daemon=True)
-        self._opener.start()
-        return self._keep(claim, lambda: not self._opener.is_alive())
+        opener = threading.Thread(target=self._open, name=f"open-{self.deployment}", daemon=True)
+        self._opener = opener
+        opener.start()
+        return self._keep(claim, lambda: not opener.is_alive())
 
     def _open(self) -> None:
         try:
@@ -158,7 +159,7 @@ class Holding(Session):
 
     def _close(self) -> None:
         """Close what was opened; whatever goes wrong, the next command that comes by closes it."""
-        if self._opener.ident is not None:
+        if self._opener:
             self._opener.join()
         self._outlast(self._doors.opening.close, lambda: False, tries=3)
 
