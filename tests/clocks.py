@@ -1,9 +1,25 @@
-"""A clock that tests hold in their hands."""
+"""A clock that tests hold in their hands, and patience by any clock."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
+from typing import TypeVar
+
+from bgdeploy.clock import Clock
+
+T = TypeVar("T")
+
+
+def awaited(clock: Clock, there: Callable[[], T]) -> T:
+    """Return what `there` returns once it is something, within ten minutes of the clock's."""
+    until = clock.monotonic() + 600
+    while clock.monotonic() < until:
+        if found := there():
+            return found
+        clock.sleep(3)
+    raise AssertionError("it never came")
 
 
 class HandClock:

@@ -33,3 +33,12 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     running = control.start(home, speed=60.0, caller="vpc")
     yield running
     control.stop(home)
+
+
+@pytest.fixture(scope="module")
+def account(sandbox: Running) -> Iterator[Running]:
+    """The same, with this very process pointed at it for as long as a module's tests run."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in sandbox.exports().items():
+            patch.setenv(name, value)
+        yield sandbox

@@ -10,7 +10,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 import urllib3
+
+from bgdeploy.sandbox import control
 
 _CONFIG = """\
 load_balancer:
@@ -81,6 +84,13 @@ class Shop:
             stderr=subprocess.PIPE,
             text=True,
         )
+
+    def enter(self, patch: pytest.MonkeyPatch) -> None:
+        """Have this very process act in the shop's sandbox, until `patch` is undone."""
+        running = control.find(Path(self.environ["BGDEPLOY_SANDBOX_HOME"]))
+        assert running is not None
+        for name, value in (self.environ | running.exports()).items():
+            patch.setenv(name, value)
 
     def edit(self, old: str, new: str) -> None:
         page = self.project / "container/htdocs/index.html"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -103,10 +102,7 @@ class Cancelled(Invocation):
 def test_a_deployment_that_was_just_created_is_stopped_as_well(
     shop: Shop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    running = control.find(Path(shop.environ["BGDEPLOY_SANDBOX_HOME"]))
-    assert running is not None
-    for name, value in (shop.environ | running.exports()).items():
-        monkeypatch.setenv(name, value)
+    shop.enter(monkeypatch)
     job = Cancelled()
     job.interrupts.install()
     command = shop.argv("release", "v1", "--force", "--if-active", "replace", "--on-cancel", "stop")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -143,11 +143,8 @@ SMOKE = Check(name="smoke", command='test "$BGDEPLOY_CHECK_VERSION" = {version}'
 
 
 @pytest.fixture(scope="module")
-def shop(sandbox: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in sandbox.exports().items():
-            patch.setenv(name, value)
-        yield Shop(tmp_path_factory.mktemp("shop"))
+def shop(account: Running, tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    return Shop(tmp_path_factory.mktemp("shop"))
 
 
 def test_a_first_release_passes_checks_of_every_kind_and_has_nothing_to_compare_with(shop: Shop) -> None:

@@ -8,7 +8,6 @@ import shlex
 import signal
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -166,11 +165,7 @@ class Interrupted(Invocation):
 def test_ctrl_c_between_the_start_and_the_following_loses_nothing(
     shop: Shop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    running = control.find(Path(shop.environ["BGDEPLOY_SANDBOX_HOME"]))
-    assert running is not None
-    # What --sandbox exports into this very process is to be gone after the test.
-    for name, value in (shop.environ | running.exports()).items():
-        monkeypatch.setenv(name, value)
+    shop.enter(monkeypatch)
     invocation = Interrupted()
     invocation.interrupts.install()
     status = run(shop.argv("release", "v1", "--force")[len(PROGRAM) :], invocation)

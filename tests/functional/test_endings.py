@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -166,8 +166,8 @@ TABLE = [
 
 @pytest.fixture(scope="module")
 def results(
-    request: pytest.FixtureRequest, sandbox: Running, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[Any, Any]]:
+    request: pytest.FixtureRequest, account: Running, tmp_path_factory: pytest.TempPathFactory
+) -> dict[Any, Any]:
     """What came of every row, or what went wrong: each stack in a thread of its own."""
     found: dict[tuple[Stack, str], Released | Exception] = {}
 
@@ -186,17 +186,14 @@ def results(
         except Exception as error:  # the tests of this row and those after it say so
             found.update({(stack, end.name): error for end in ends if (stack, end.name) not in found})
 
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in sandbox.exports().items():
-            patch.setenv(name, value)
-        asked = (each for each in request.session.items if isinstance(each, pytest.Function))
-        stacks: set[Any] = {each.callspec.params["stack"] for each in asked if each.path == request.path}
-        threads = [threading.Thread(target=play, args=each) for each in enumerate(sorted(stacks))]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        yield found
+    asked = (each for each in request.session.items if isinstance(each, pytest.Function))
+    stacks: set[Any] = {each.callspec.params["stack"] for each in asked if each.path == request.path}
+    threads = [threading.Thread(target=play, args=each) for each in enumerate(sorted(stacks))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return found
 
 
 @pytest.mark.parametrize(("stack", "end"), TABLE)

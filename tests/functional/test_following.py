@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -94,11 +94,8 @@ _KEPT = (
 
 
 @pytest.fixture(scope="module")
-def stack(sandbox: Running) -> Iterator[Stack]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in sandbox.exports().items():
-            patch.setenv(name, value)
-        yield Stack()
+def stack(account: Running) -> Stack:
+    return Stack()
 
 
 def test_a_release_is_followed_until_it_is_live_and_finished(stack: Stack) -> None:

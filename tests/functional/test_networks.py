@@ -29,10 +29,9 @@ from bgdeploy.release import watch
 from bgdeploy.release.attending.attendant import Attendant
 from bgdeploy.release.reader import Reader, find_target
 from bgdeploy.release.start import start
-from bgdeploy.sandbox.control import Running
 from bgdeploy.stack import build, task_network
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("account")]
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "docs/examples/networks"
@@ -48,14 +47,6 @@ EC2_THINGS = {
     "vpc_endpoints": "VpcEndpoints",
 }
 ELB_DELIVERY = "logdelivery.elasticloadbalancing.amazonaws.com"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def account(sandbox: Running) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in sandbox.exports().items():
-            patch.setenv(name, value)
-        yield
 
 
 @cache

@@ -36,6 +36,7 @@ from bgdeploy.release.records.record import key_of
 from bgdeploy.resources.codedeploy import Application
 from bgdeploy.sandbox.control import Running
 from bgdeploy.strategy import PREDEFINED, parse
+from tests.clocks import awaited
 
 pytestmark = pytest.mark.slow
 
@@ -160,21 +161,12 @@ class Shop:
         self.await_(lambda: self.reader.alarms()[0].state == "OK")
 
     def await_(self, there: Callable[[], Any]) -> Any:
-        """Return what `there` returns once it is something, within ten minutes of the sandbox's."""
-        until = self.clock.monotonic() + 600
-        while self.clock.monotonic() < until:
-            if found := there():
-                return found
-            self.clock.sleep(3)
-        raise AssertionError("it never came")
+        return awaited(self.clock, there)
 
 
 @pytest.fixture(scope="module")
-def shop(sandbox: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in sandbox.exports().items():
-            patch.setenv(name, value)
-        yield Shop(tmp_path_factory.mktemp("operating"))
+def shop(account: Running, tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    return Shop(tmp_path_factory.mktemp("operating"))
 
 
 def test_before_anything_is_released_there_is_nothing_to_go_back_to_or_to_tell(shop: Shop) -> None:

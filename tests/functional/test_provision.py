@@ -12,19 +12,10 @@ import pytest
 from bgdeploy.cli import run
 from bgdeploy.cli.invocation import Invocation
 from bgdeploy.provision.plan import Action, Outcome
-from bgdeploy.sandbox.control import Running
 from tests.functional.inventory import everything, tally
 from tests.functional.operators import Operator, project, write
 
-pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module", autouse=True)
-def account(sandbox: Running) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in sandbox.exports().items():
-            patch.setenv(name, value)
-        yield
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("account")]
 
 
 @pytest.fixture(scope="module")

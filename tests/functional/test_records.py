@@ -6,7 +6,7 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from bgdeploy.release.reader import Reader, find_target
 from bgdeploy.release.records import past, stories
 from bgdeploy.release.records.story import Story, shared, spans
 from bgdeploy.sandbox.control import Running
+from tests.clocks import awaited
 
 pytestmark = pytest.mark.slow
 
@@ -94,21 +95,12 @@ class Shop:
         return found
 
     def await_(self, there: Callable[[], Any]) -> Any:
-        """Return what `there` returns once it is something, within ten minutes of the sandbox's."""
-        until = self.clock.monotonic() + 600
-        while self.clock.monotonic() < until:
-            if found := there():
-                return found
-            self.clock.sleep(3)
-        raise AssertionError("it never came")
+        return awaited(self.clock, there)
 
 
 @pytest.fixture(scope="module")
-def shop(sandbox: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in sandbox.exports().items():
-            patch.setenv(name, value)
-        yield Shop(tmp_path_factory.mktemp("recording"))
+def shop(account: Running, tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    return Shop(tmp_path_factory.mktemp("recording"))
 
 
 def test_before_anything_is_released_there_is_nothing_to_report(shop: Shop) -> None:

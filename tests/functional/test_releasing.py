@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -106,11 +105,8 @@ class Project:
 
 
 @pytest.fixture(scope="module")
-def project(sandbox: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in sandbox.exports().items():
-            patch.setenv(name, value)
-        yield Project(tmp_path_factory.mktemp("project"))
+def project(account: Running, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return Project(tmp_path_factory.mktemp("project"))
 
 
 def test_a_version_is_built_checked_and_goes_live(project: Project) -> None:

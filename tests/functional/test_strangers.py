@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,11 +17,10 @@ from bgdeploy.provision.plan import Outcome
 from bgdeploy.provision.resource import Look, Resource
 from bgdeploy.resources.network import Vpc
 from bgdeploy.resources.storage import Bucket
-from bgdeploy.sandbox.control import Running
 from tests.functional.inventory import everything
 from tests.functional.operators import Operator, project
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("account")]
 
 NAME = "crowded-dev"
 STRANGERS = (
@@ -126,14 +124,6 @@ class Crowd:
     between: dict[str, Attrs]
     removed: Outcome
     after: dict[str, Attrs]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def account(sandbox: Running) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in sandbox.exports().items():
-            patch.setenv(name, value)
-        yield
 
 
 @pytest.fixture(scope="module")

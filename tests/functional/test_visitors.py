@@ -20,13 +20,10 @@ RATE = 200
 
 
 @pytest.fixture(scope="module")
-def shop(sandbox: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in sandbox.exports().items():
-            patch.setenv(name, value)
-        shop = Shop(tmp_path_factory.mktemp("shop"), "visited", 8430)
-        shop.release("all-at-once", {})
-        yield shop
+def shop(account: Running, tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    shop = Shop(tmp_path_factory.mktemp("shop"), "visited", 8430)
+    shop.release("all-at-once", {})
+    return shop
 
 
 @contextmanager
