@@ -84,7 +84,6 @@ class Following:
     judge: Callable[[Ending], Ending] = lambda ended: ended  # what its ending is to whoever follows it
     companions: tuple[Companion, ...] = ()
     frame: Frame | None = None  # the newest that was shown
-    leave_at: float | None = None  # by the invocation's clock
 
     def follow(self, until: Until, timeout: float | None) -> Ending:
         """Follow it and return how it ended; Ctrl-C, at whatever moment, ends the following and not the deployment."""
@@ -112,6 +111,7 @@ class Following:
 
     def _cancel(self, left: Ending) -> Ending:
         """Stop what is followed, follow that for as long as there may be time, and return how it ended."""
+        from bgdeploy.clock import speed_of
         from bgdeploy.release.ending import cancelled
 
         invocation = self.invocation
@@ -119,14 +119,13 @@ class Following:
             said = cancelling.stop(invocation, self.reader, left.deployment)
         except BgdeployError as error:
             return replace(left, why=(*left.why, f"it could not be stopped: {error.message}"))
-        self.leave_at = invocation.clock.monotonic() + cancelling.GRACE
         try:
             invocation.interrupts.again()
-            ended = self._follow("finished", None)
+            ended = self._follow("finished", cancelling.GRACE * speed_of(self.reader.aws.clock))
             invocation.interrupts.end()
         except (KeyboardInterrupt, BgdeployError):
             ended = left
-        if ended.exit is not Exit.INTERRUPTED:
+        if ended.exit not in {Exit.INTERRUPTED, Exit.GAVE_UP_WAITING}:
             return ended
         return cancelled(self.frame.snapshot if self.frame else None, left.deployment, said)
 
@@ -196,8 +195,6 @@ class Following:
                     show(frame)
                 for companion in self.companions:
                     companion.see(frame)
-                if self.leave_at is not None and invocation.clock.monotonic() >= self.leave_at:
-                    raise KeyboardInterrupt  # as somebody does who will not wait any longer
 
             return follow(
                 self.reader,

@@ -1,12 +1,17 @@
-"""What the keys do that somebody presses while a release is shown: promote, stop, look at the log, leave."""
+"""What the keys do that somebody presses while a release is shown: promote, stop, look at the log, leave.
+
+What they ask AWS for is done in a thread, so that the board goes on; whoever leaves waits for it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from bgdeploy.cli.invocation import Invocation
+from bgdeploy.errors import WARNING
 
 if TYPE_CHECKING:
     from bgdeploy.cli.keyboard import Keyboard
@@ -18,6 +23,7 @@ if TYPE_CHECKING:
     from bgdeploy.views.panel import Panel
 
 _PATIENCE = 5.0  # seconds: for the second `a`, and for what was said to be read
+_FAREWELL = 10.0  # seconds that whoever leaves waits for what was asked for
 
 
 class Steering:
@@ -30,6 +36,7 @@ class Steering:
         self._keys = keys
         self._logs = False
         self._said, self._said_at = "", 0.0
+        self._deeds: list[Future[str]] = []  # that AWS has not answered yet
         self._stop_asked_at: float | None = None
 
     def see(self, frame: Frame) -> None:
@@ -39,6 +46,9 @@ class Steering:
 
         if self._keys is None:
             return
+        for deed in [one for one in self._deeds if one.done()]:
+            self._deeds.remove(deed)
+            self._say(_outcome(deed))
         offered = offers(frame.snapshot, frame.checks.stage if frame.checks else "idle")
         for key in self._keys.pressed():
             action = meaning(key, offered)
@@ -56,7 +66,7 @@ class Steering:
         elif action is Action.STOP:
             self._stop(frame.snapshot)
         else:
-            self._try(lambda: self._promote(action, frame))
+            self._begin(lambda: self._promote(action, frame))
 
     def _stop(self, snapshot: Snapshot) -> None:
         """Stop and roll back at the second press; the first may have been a slip."""
@@ -71,7 +81,7 @@ class Steering:
         self._stop_asked_at = None
         by = stopping.by_me("the board's key a")
         bucket, ident = self._reader.target.bucket, snapshot.deployment.id
-        self._try(lambda: f"it is being stopped: {stopping.stop(self._reader.aws, bucket, ident, by)}")
+        self._begin(lambda: f"it is being stopped: {stopping.stop(self._reader.aws, bucket, ident, by)}")
 
     def _promote(self, action: Action, frame: Frame) -> str:
         from bgdeploy.release import operations
@@ -83,22 +93,24 @@ class Steering:
             return hook.accept(aws, self._reader.target.bucket, ident) or "nobody asks any more"
         return operations.promote(aws, ident, frame.phase)
 
-    def _try(self, act: Callable[[], str]) -> None:
-        """Do something and say what came of it: nothing that a key brings about ends the watching."""
-        from bgdeploy.aws import sentence_of
+    def _begin(self, act: Callable[[], str]) -> None:
+        """Have something done, and what came of it said."""
+        from bgdeploy import background
 
-        try:
-            self._say(act())
-        except Exception as error:
-            told = sentence_of(error)
-            if told is None:
-                raise
-            self._say(told.message)
+        self._deeds.append(background.begin(act))
+
+    def leave(self) -> Iterator[str]:
+        """Wait for what was asked for, and yield what came of it that nobody has been told yet."""
+        wait(self._deeds, _FAREWELL)
+        for deed in self._deeds:
+            yield _outcome(deed) if deed.done() else f"{WARNING}AWS has not answered what a key asked for"
 
     def _say(self, text: str) -> None:
         self._said, self._said_at = text, self._clock.monotonic()
 
     def _saying(self) -> str:
+        if self._deeds:
+            return "AWS is being asked"
         return self._said if self._clock.monotonic() - self._said_at <= _PATIENCE else ""
 
     def _whose(self, snapshot: Snapshot) -> str:
@@ -129,4 +141,22 @@ def steering(invocation: Invocation, reader: Reader) -> Iterator[Steering]:
     from bgdeploy.cli.keyboard import keyboard
 
     with keyboard(invocation.watched) as keys:
-        yield Steering(invocation, reader, keys)
+        steer = Steering(invocation, reader, keys)
+        try:
+            yield steer
+        finally:
+            for said in steer.leave():
+                invocation.say(said)
+
+
+def _outcome(deed: Future[str]) -> str:
+    """Return what came of something: nothing that a key brings about ends the watching."""
+    from bgdeploy.aws import sentence_of
+
+    try:
+        return deed.result()
+    except Exception as error:
+        told = sentence_of(error)
+        if told is None:
+            raise
+        return told.message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from bgdeploy.aws import Attrs, Aws
@@ -29,7 +30,7 @@ _MOST_ALARMS = 100  # that one DescribeAlarms tells; a deployment group watches 
 
 
 class Reader:
-    """Reads the deployments of one target. Not for several threads at once."""
+    """Reads the deployments of one target. One thread reads at a time: others wait for their turn."""
 
     def __init__(self, aws: Aws, target: Target) -> None:
         self.aws = aws
@@ -39,6 +40,7 @@ class Reader:
         self.sides = Sides(aws, target, self._recent)
         self.tail = Tail(aws, target.log_group, self._recent)
         self._gist: tuple[Any, ...] | None = None
+        self._turn = threading.Lock()
 
     def active(self) -> str | None:
         """Return the id of the deployment that holds the group, None when the group is free."""
@@ -62,6 +64,10 @@ class Reader:
 
         Raises BgdeployError when there is no such deployment, or when it is another stack's; AWS's errors pass through.
         """
+        with self._turn:
+            return self._read(deployment_id, fresh)
+
+    def _read(self, deployment_id: str, fresh: bool) -> Snapshot:
         seen = self._progress.read(deployment_id, fresh=fresh)
         self._require_ours(deployment_id, seen)
         deployment = parse.deployment(seen.info, self.target.rollback_on)

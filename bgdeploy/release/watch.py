@@ -1,15 +1,22 @@
-"""Follows a deployment, and the rollback that it may lead to, until it has ended: snapshot, phase, view, again."""
+"""Follows a deployment, and the rollback that it may lead to, until it has ended: snapshot, phase, view, again.
+
+AWS is asked in a thread, one question at a time: the view and the checks have their turn while botocore sends a
+throttled call again and again.
+"""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from bgdeploy import background
 from bgdeploy.aws import THROTTLING, error_code, translated
-from bgdeploy.clock import Clock
+from bgdeploy.clock import Clock, speed_of
 from bgdeploy.errors import BgdeployError
 from bgdeploy.release import operations
 from bgdeploy.release.changes import Change, Frame, changes, check_changes
@@ -55,7 +62,7 @@ class Attends(Protocol):
     def state(self) -> ChecksState: ...
 
     def attend(self, snapshot: Snapshot) -> None:
-        """Look at where the deployment is. Returns at once."""
+        """Look at where the deployment is. Called from the thread that asks AWS, once for each snapshot."""
         ...
 
 
@@ -85,15 +92,15 @@ def follow(
     poll_at = clock.monotonic()
     try:
         while True:
-            if clock.monotonic() < poll_at:
-                watch.between()
-            else:
+            if not watch.asking and clock.monotonic() >= poll_at:
                 poll_at = clock.monotonic() + _POLL + _JITTER * random.random()
-                if ended := watch.poll():
-                    return ended
+                watch.ask()
+            if ended := watch.turn():
+                return ended
             if deadline is not None and clock.monotonic() >= deadline:
                 return gave_up(watch.snapshot, watch.deployment_id, f"{length(timeout or 0)} are over")
-            clock.sleep(_ROUND)
+            if not watch.asking:
+                clock.sleep(_ROUND)
     except KeyboardInterrupt:
         return detached(watch.snapshot, watch.deployment_id)
 
@@ -124,45 +131,103 @@ class _Watch:
         self._looks = 0
         self._released: set[str] = set()
         self._notice = ""
+        self._answer: Future[Callable[[], Ending | None]] | None = None  # with what is to be done about it
 
-    def poll(self) -> Ending | None:
-        """Read, show what changed, and return the ending when there is one."""
+    @property
+    def asking(self) -> bool:
+        """Tell whether AWS has been asked for something and has not answered yet."""
+        return self._answer is not None
+
+    def ask(self) -> None:
+        """Have a thread find out where the deployment is."""
+        self._answer = background.begin(self._look)
+
+    def turn(self) -> Ending | None:
+        """Show what AWS has answered, or that time goes by, and return the ending when there is one.
+
+        For an answer it waits as long as a round takes, in the machine's seconds.
+        """
+        if self._answer:
+            wait({self._answer}, _ROUND / speed_of(self._clock))
+        if not (self._answer and self._answer.done()):
+            self._round(())
+            return None
+        answer, self._answer = self._answer, None
         try:
-            return self._look()
+            return answer.result()()
         except Exception as error:
             return self._survive(error)
 
-    def _look(self) -> Ending | None:
-        before = self.snapshot
+    # In the thread that asks AWS
+
+    def _look(self) -> Callable[[], Ending | None]:
         snapshot = self._read()
         self._release_rollback(snapshot)
         self._let_placeholder_go(snapshot)
-        self.snapshot, self._read_at, self._notice = snapshot, self._clock.monotonic(), ""
-        self._round(changes(before, snapshot))
-        return self._ending(snapshot)
+        return partial(self._seen, snapshot)
 
-    def between(self) -> None:
-        """Let the checks and the view have their turn between two polls."""
-        if self.snapshot is not None:
-            self._round(())
+    def _look_closely(self) -> Callable[[], Ending | None]:
+        """Look at what is really live, now that nothing more will come."""
+        snapshot = self._read(fresh=True)
+        return partial(self._end, snapshot, self._reader.page(), self._reader.evidence(snapshot))
 
-    def _read(self) -> Snapshot:
-        snapshot = self._reader.read(self.deployment_id)
+    def _read(self, *, fresh: bool = False) -> Snapshot:
+        snapshot = self._reader.read(self.deployment_id, fresh=fresh)
         if snapshot.deployment.rolls_back and snapshot.deployment.rolls_back != self.deployment_id:
             self.deployment_id = snapshot.deployment.rolls_back
-            return self._reader.read(self.deployment_id)
+            return self._read(fresh=fresh)
+        if self._attendant:
+            self._attendant.attend(snapshot)
         return snapshot
 
+    def _release_rollback(self, snapshot: Snapshot) -> None:
+        """Let a rollback that waits for approval go on, once (aws-facts 4.2)."""
+        rollback = snapshot.rollback
+        if rollback and rollback.status == "Ready" and rollback.id not in self._released:
+            with suppress(BgdeployError):  # somebody else let it go on already
+                operations.go_on(self._reader.aws, rollback.id)
+            self._released.add(rollback.id)
+
+    def _let_placeholder_go(self, snapshot: Snapshot) -> None:
+        """End the wait of a first release, once: who attends it decides, who only watches does not."""
+        done = self._attendant is None or snapshot.deployment.id in self._released
+        if done or phase(snapshot) is not Phase.SHIFTED or not replaces_placeholder(snapshot):
+            return
+        with suppress(BgdeployError):  # somebody else ended it, or its time is over
+            operations.promote(self._reader.aws, snapshot.deployment.id, Phase.SHIFTED)
+        self._released.add(snapshot.deployment.id)
+
+    # In the thread that follows
+
+    def _seen(self, snapshot: Snapshot) -> None:
+        """Show what has changed, and have a closer look taken once nothing more will come."""
+        self._show_next(snapshot)
+        if settled(snapshot, self._until, overdue=self._overdue(snapshot)) and not self._taking_back(
+            snapshot
+        ):
+            self._answer = background.begin(self._look_closely)
+
+    def _end(self, snapshot: Snapshot, page: Page | None, evidence: Evidence) -> Ending | None:
+        self._show_next(snapshot)
+        ended = ending(snapshot, self._checks, page=page, evidence=evidence)
+        self._looks += 1
+        return ended if ended.verified or self._looks >= _SECOND_LOOKS else None
+
+    def _show_next(self, snapshot: Snapshot) -> None:
+        before, self.snapshot = self.snapshot, snapshot
+        self._read_at, self._notice = self._clock.monotonic(), ""
+        self._round(changes(before, snapshot))
+
     def _round(self, found: tuple[Change, ...]) -> None:
+        """Let the view have its turn, with what the checks have found out meanwhile."""
         snapshot = self.snapshot
         if snapshot is None:
             return
-        if self._attendant:
-            self._attendant.attend(snapshot)
-            state = self._attendant.state
-            found += check_changes(self._checks, state, self._now(snapshot))
-            self._checks = state
         now = self._now(snapshot)
+        if self._attendant:
+            state = self._attendant.state
+            found += check_changes(self._checks, state, now)
+            self._checks = state
         elapsed = self._clock.monotonic() - self._began
         again = self._reader.aws.throttled()
         self._show(Frame(snapshot, phase(snapshot), now, elapsed, found, self._checks, self._notice, again))
@@ -170,17 +235,6 @@ class _Watch:
     def _now(self, snapshot: Snapshot) -> Any:
         """AWS's time, carried on since the snapshot was taken: nothing but its display depends on it."""
         return snapshot.at + timedelta(seconds=self._clock.monotonic() - self._read_at)
-
-    def _ending(self, snapshot: Snapshot) -> Ending | None:
-        """Return the ending once nothing more will come, after a fresh look at what is really live."""
-        if not settled(snapshot, self._until, overdue=self._overdue(snapshot)) or self._taking_back(snapshot):
-            return None
-        self.snapshot = fresh = self._reader.read(self.deployment_id, fresh=True)
-        self._round(changes(snapshot, fresh))
-        reader = self._reader
-        ended = ending(fresh, self._checks, page=reader.page(), evidence=reader.evidence(fresh))
-        self._looks += 1
-        return ended if ended.verified or self._looks >= _SECOND_LOOKS else None
 
     def _taking_back(self, snapshot: Snapshot) -> bool:
         """Tell whether a check after the shift has failed, and CodeDeploy has not yet said that it stops."""
@@ -198,23 +252,6 @@ class _Watch:
         stopped = snapshot.deployment.error_code == "MANUAL_STOP" and by_hand_only
         patience = _STOP_PATIENCE if stopped else _ROLLBACK_PATIENCE
         return self._clock.monotonic() - self._settling_since >= patience
-
-    def _release_rollback(self, snapshot: Snapshot) -> None:
-        """Let a rollback that waits for approval go on, once (aws-facts 4.2)."""
-        rollback = snapshot.rollback
-        if rollback and rollback.status == "Ready" and rollback.id not in self._released:
-            self._released.add(rollback.id)
-            with suppress(BgdeployError):  # somebody else let it go on already
-                operations.go_on(self._reader.aws, rollback.id)
-
-    def _let_placeholder_go(self, snapshot: Snapshot) -> None:
-        """End the wait of a first release, once: who attends it decides, who only watches does not."""
-        done = self._attendant is None or snapshot.deployment.id in self._released
-        if done or phase(snapshot) is not Phase.SHIFTED or not replaces_placeholder(snapshot):
-            return
-        self._released.add(snapshot.deployment.id)
-        with suppress(BgdeployError):  # somebody else ended it, or its time is over
-            operations.promote(self._reader.aws, snapshot.deployment.id, Phase.SHIFTED)
 
     def _survive(self, error: Exception) -> Ending | None:
         """Show an error that will pass, and give up when it does not; raise any other."""

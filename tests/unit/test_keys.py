@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from datetime import timedelta
 from typing import cast
 
 import pytest
+from botocore.exceptions import ClientError
 
 from bgdeploy.aws import Aws
 from bgdeploy.names import PLACEHOLDER
@@ -14,6 +16,7 @@ from bgdeploy.release.changes import throttled_text
 from bgdeploy.release.checks import Stage
 from bgdeploy.release.keys import Action, meaning, offers
 from bgdeploy.release.recent import Recent
+from bgdeploy.release.records.told import Said
 from bgdeploy.release.snapshot import Snapshot
 from bgdeploy.release.tail import Tail
 from tests import deployments as d
@@ -79,14 +82,39 @@ def test_throttling_is_told_with_how_much_was_sent_again() -> None:
     assert throttled_text(12) == "AWS is throttling us: 12 calls were sent again in the last minute"
 
 
+class Log:
+    """The tail of an account's log, read by the second."""
+
+    def __init__(self) -> None:
+        self.clock = HandClock(d.T0)
+        self.account = Account(self.clock, d.linear)
+        self._tail = Tail(cast(Aws, self.account), "/ecs/shop-dev", Recent(self.clock))
+
+    def read(self, at: float) -> tuple[Said, ...]:
+        """Return what is read then, once what is looked for in a thread has been found."""
+        self._tail.read("v2", d.moment(at))
+        for thread in threading.enumerate():
+            if thread.name == "background":
+                thread.join(30)
+        return self._tail.read("v2", d.moment(at))
+
+
 def test_the_tail_has_each_line_once_by_time_and_only_the_newest() -> None:
-    clock = HandClock(d.T0)
-    account = Account(clock, d.linear)
-    tail = Tail(cast(Aws, account), "/ecs/shop-dev", Recent(clock))
-    account.log = [("2", d.moment(2), "two"), ("1", d.moment(1), "one")]
-    assert tail.read("v2", d.moment(3)) == ((d.moment(1), "one"), (d.moment(2), "two"))
-    account.log += [(f"n{number}", d.moment(10 + number), str(number)) for number in range(60)]
-    assert len(tail.read("v2", d.moment(80))) == 2, "an answer is good for some seconds"
-    clock.sleep(5)
-    read = tail.read("v2", d.moment(80))
-    assert [text for _, text in read] == [str(number) for number in range(10, 60)]
+    log = Log()
+    log.account.log = [("2", d.moment(2), "two"), ("1", d.moment(1), "one")]
+    assert log.read(3) == ((d.moment(1), "one"), (d.moment(2), "two"))
+    log.account.log += [(f"n{number}", d.moment(10 + number), str(number)) for number in range(60)]
+    assert len(log.read(80)) == 2, "an answer is good for some seconds"
+    log.clock.sleep(5)
+    assert [text for _, text in log.read(80)] == [str(number) for number in range(10, 60)]
+
+
+def test_what_refuses_the_tail_is_told_until_it_is_over_and_not_asked_about_all_the_time() -> None:
+    log = Log()
+    log.account.failures.append(ClientError({"Error": {"Code": "AccessDenied"}}, "FilterLogEvents"))
+    for _ in range(3):
+        with pytest.raises(ClientError):
+            log.read(1)
+    assert len(log.account.calls) == 1
+    log.clock.sleep(5)
+    assert log.read(6) == ()

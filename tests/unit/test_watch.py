@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, cast
@@ -129,6 +130,24 @@ def test_a_rollback_that_waits_for_approval_is_let_go_on_once() -> None:
     assert [operation for _, operation in run.account.calls].count("continue_deployment") == 1
 
 
+class Reluctant(Account):
+    """An account that throttles the first call which lets a deployment go on."""
+
+    def _continue_deployment(self, params: dict[str, Any]) -> dict[str, Any]:
+        if sum(operation == "continue_deployment" for _, operation in self.calls) == 1:
+            raise _throttled()
+        return {}
+
+
+def test_a_rollback_that_aws_was_too_busy_to_let_go_on_is_let_go_on_later() -> None:
+    run_ = d.alarm_run()
+    ready = d.rolled_back(run_[2], "Ready")
+    run = Run(lambda seconds: ready if seconds < 20 else run_[-1])
+    run.account = Reluctant(run.clock, run.account.story)
+    assert run.follow().exit is Exit.ROLLED_BACK
+    assert [operation for _, operation in run.account.calls].count("continue_deployment") == 2
+
+
 def test_what_is_live_gets_a_second_look_before_it_is_called_wrong() -> None:
     good = d.linear(985)
     lagging = replace(good, production=d.listener("prod", 50, 50))
@@ -203,27 +222,67 @@ def test_an_interrupt_detaches_and_says_how_to_attach() -> None:
 class Attendant:
     """Runs one check that fails, when the hook holds the deployment."""
 
-    def __init__(self, clock: HandClock) -> None:
-        self._clock = clock
-        self.attended: list[float] = []
+    def __init__(self) -> None:
         self.state = ChecksState(stage="idle", owner="", results=())
 
     def attend(self, snapshot: Snapshot) -> None:
-        self.attended.append(self._clock.monotonic())
         held = snapshot.event("AfterAllowTestTraffic")
         if held and held.status == "InProgress":
             failed = CheckResult("home", "GET http://t/", "fail", "status 200", "status 500", 3, 9.0)
             self.state = ChecksState(stage="failed", owner="me", results=(failed,))
 
 
-def test_the_checks_are_attended_more_than_once_a_second_and_shown() -> None:
+def test_how_the_checks_stand_is_shown_more_than_once_a_second() -> None:
     run = Run(d.linear)
-    attendant = Attendant(run.clock)
+    attendant = Attendant()
     run.follow(attendant=attendant, timeout=140)
-    gaps = [late - early for early, late in zip(attendant.attended, attendant.attended[1:], strict=False)]
+    gaps = [late - early for early, late in zip(run.shown_at, run.shown_at[1:], strict=False)]
     assert max(gaps) <= 1
     assert "home: wanted status 200, got status 500 (GET http://t/, 3 attempts, 9.0 s)" in run.told
     assert run.frames[-1].checks == attendant.state
+
+
+class Stuck(Run):
+    """A watching of an AWS that answers nothing from the test traffic on, until somebody has seen enough of it."""
+
+    def __init__(self) -> None:
+        super().__init__(self._stuck)
+        self._stuck_since: int | None = None
+        self.seen_meanwhile = 0
+        self.seen_enough = threading.Event()
+
+    def _stuck(self, seconds: float) -> Snapshot:
+        if seconds > 112 and not self.seen_enough.is_set():
+            self._stuck_since = self._stuck_since or len(self.frames)
+            assert self.seen_enough.wait(60), "nothing was shown while AWS was asked"
+        return d.linear(seconds)
+
+    def show(self, frame: Frame) -> None:
+        super().show(frame)
+        if self._stuck_since is not None and not self.seen_enough.is_set():
+            self.seen_meanwhile = len(self.frames) - self._stuck_since
+            if self.seen_meanwhile == 3:
+                self.seen_enough.set()
+
+
+def test_the_view_goes_on_while_aws_does_not_answer() -> None:
+    run = Stuck()
+    assert run.follow().exit is Exit.DONE
+    assert run.seen_meanwhile == 3
+
+
+def test_who_waits_for_an_answer_may_leave() -> None:
+    run = Stuck()
+
+    def leave(frame: Frame) -> None:
+        run.show(frame)
+        if run.seen_meanwhile:
+            raise KeyboardInterrupt
+
+    reader = HealthyPage(cast(Aws, run.account), d.TARGET)
+    ended = watch.follow(reader, d.ID, clock=run.clock, show=leave)
+    run.seen_enough.set()
+    assert ended.exit is Exit.INTERRUPTED
 
 
 def _first(seconds: float) -> Snapshot:
@@ -235,7 +294,7 @@ def _first(seconds: float) -> Snapshot:
 
 def test_the_placeholder_is_let_go_once_when_the_first_release_has_moved() -> None:
     run = Run(_first)
-    ended = run.follow(until="shifted", attendant=Attendant(run.clock))
+    ended = run.follow(until="shifted", attendant=Attendant())
     asked = [at for at, operation in run.account.calls if operation == "continue_deployment"]
     assert ended.exit is Exit.DONE
     assert len(asked) == 1

@@ -6,6 +6,7 @@ the others watch it, and take over when it lapses.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -36,7 +37,7 @@ S = TypeVar("S", bound=Session)
 
 @dataclass
 class Attendant:
-    """Attends one deployment. All of it is for one thread, the one that follows the deployment."""
+    """Attends one deployment. One thread shows it every snapshot; the rest is for whoever follows the deployment."""
 
     aws: Aws
     target: Target
@@ -56,6 +57,8 @@ class Attendant:
     _recalled: ChecksState | None = None
     _found_inside: ChecksState | None = None
     _time: AwsTime = field(init=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _closed: bool = False
 
     def __post_init__(self) -> None:
         self.me = self.me or Claimant.me()
@@ -72,12 +75,15 @@ class Attendant:
         return replace(before, after=None if after == ChecksState() else after)
 
     def attend(self, snapshot: Snapshot) -> None:
-        """Look at where the deployment is, and begin or end what that asks for. Returns at once."""
+        """Look at where the deployment is, and begin or end what that asks for; nothing once it is closed."""
         self._time.set(snapshot.at)
-        if self._giving_up:
+        if self._giving_up and not self._closed:
             self._giving_up.look(snapshot)
-        self._holding = self._next(self._holding, snapshot, _held(snapshot), self._hold)
-        self._guarding = self._next(self._guarding, snapshot, _moving(snapshot), self._guard)
+        with self._lock:
+            if self._closed:
+                return
+            self._holding = self._next(self._holding, snapshot, _held(snapshot), self._hold)
+            self._guarding = self._next(self._guarding, snapshot, _moving(snapshot), self._guard)
         if self._guarding and phase(snapshot) is Phase.SHIFTED:
             self._guarding.move()
         if self._holding is None and self._found_inside is None and _answered(snapshot):
@@ -162,6 +168,8 @@ class Attendant:
 
     def close(self) -> None:
         """Stop attending. A claim that is still unanswered is given up, so that another may take it at once."""
+        with self._lock:
+            self._closed = True
         for session in (self._holding, self._guarding):
             if session:
                 session.close()
