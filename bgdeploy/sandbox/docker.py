@@ -135,6 +135,7 @@ def _login(options: argparse.Namespace) -> int:
 
 def _push(options: argparse.Namespace) -> int:
     import boto3
+    from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError
 
     store = _store()
@@ -147,7 +148,9 @@ def _push(options: argparse.Namespace) -> int:
     endpoint = os.environ.get("AWS_ENDPOINT_URL")
     if not endpoint:  # without it boto3 would push to the real AWS, of which this program knows nothing
         raise _DockerError('no sandbox is named: eval "$(bgdeploy sandbox start)"')
-    ecr = boto3.Session(region_name=parts["region"]).client("ecr", endpoint_url=endpoint)
+    # As often as Docker tries an upload that the registry does not take, and as patiently.
+    again = Config(retries={"mode": "standard", "max_attempts": 5})
+    ecr = boto3.Session(region_name=parts["region"]).client("ecr", endpoint_url=endpoint, config=again)
     try:
         ecr.put_image(repositoryName=parts["repository"], imageTag=parts["tag"], imageManifest=manifest)
     except ecr.exceptions.ImageAlreadyExistsException:
