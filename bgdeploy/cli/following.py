@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bgdeploy.release.records.record import Record
     from bgdeploy.release.snapshot import Snapshot
     from bgdeploy.release.start import Started
-    from bgdeploy.release.watch import Frame, Until
+    from bgdeploy.release.watch import Frame, Silence, Until
 
 
 class Attendance(Protocol):
@@ -188,6 +188,11 @@ class Following:
             showing(console, invocation.signs(console), invocation.watched, lambda: steer.panel) as show,
         ):
 
+            def hear(silence: Silence) -> None:
+                if not invocation.quiet:
+                    invocation.throttling_told = invocation.watched  # the board tells it
+                    show(silence)
+
             def keep_and_show(frame: Frame) -> None:
                 self.frame, invocation.throttling_told = frame, True
                 steer.see(frame)
@@ -199,11 +204,11 @@ class Following:
             return follow(
                 self.reader,
                 self.deployment,
-                clock=self.reader.aws.clock,
                 attendant=self.attendant,
                 until=until,
                 timeout=timeout,
                 show=keep_and_show,
+                hear=hear,
             )
 
     @contextmanager
@@ -233,7 +238,7 @@ class Following:
         )
 
         def text() -> Any:
-            from bgdeploy.views.release import card
+            from bgdeploy.views.card import card
 
             out = invocation.out
             return card(spelled, invocation.signs(out), out.width)

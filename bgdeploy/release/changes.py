@@ -50,6 +50,16 @@ class Frame:
     throttled: int = 0  # calls of the last minute that AWS wanted later, and got again
 
 
+@dataclass(frozen=True)
+class Silence:
+    """All that there is to draw for as long as AWS has not said where a deployment is."""
+
+    deployment: str
+    elapsed: float  # seconds since the watching began
+    notice: str = ""  # why it says nothing: AWS throttles us, the network is down
+    throttled: int = 0  # calls of the last minute that AWS wanted later, and got again
+
+
 def changes(before: Snapshot | None, after: Snapshot) -> tuple[Change, ...]:
     """Return what happened between two snapshots of a deployment, by time; without a before, all that has."""
     found = (

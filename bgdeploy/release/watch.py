@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from bgdeploy import background
 from bgdeploy.aws import THROTTLING, error_code, translated
-from bgdeploy.clock import Clock, speed_of
+from bgdeploy.clock import speed_of
 from bgdeploy.errors import BgdeployError
 from bgdeploy.release import operations
-from bgdeploy.release.changes import Change, Frame, changes, check_changes
+from bgdeploy.release.changes import Change, Frame, Silence, changes, check_changes
 from bgdeploy.release.ending import Ending, Page, detached, ending, gave_up
 from bgdeploy.release.evidence import Evidence
 from bgdeploy.release.phase import Phase, length, phase, replaces_placeholder, rollback_awaited, settled
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from bgdeploy.aws import Aws
     from bgdeploy.release.checks import ChecksState
 
-__all__ = ["Ending", "Frame", "Until", "follow"]
+__all__ = ["Ending", "Frame", "Silence", "Until", "follow"]
 
 Until = Literal["shifted", "finished"]
 
@@ -67,17 +67,18 @@ class Attends(Protocol):
 
 
 Show = Callable[[Frame], None]
+Hear = Callable[[Silence], None]
 
 
 def follow(
     reader: Reads,
     deployment_id: str,
     *,
-    clock: Clock,
     attendant: Attends | None = None,
     until: Until = "finished",
     timeout: float | None = None,
     show: Show = lambda frame: None,
+    hear: Hear = lambda silence: None,
 ) -> Ending:
     """Follow a deployment until it has ended, and return how.
 
@@ -87,7 +88,8 @@ def follow(
     on in both. AWS's throttling and network troubles are shown and survived. Raises BgdeployError for a deployment
     that does not exist; AWS's other refusals pass through.
     """
-    watch = _Watch(reader, deployment_id, clock, attendant, until, show)
+    clock = reader.aws.clock
+    watch = _Watch(reader, deployment_id, attendant, until, show, hear)
     deadline = None if timeout is None else clock.monotonic() + timeout
     poll_at = clock.monotonic()
     try:
@@ -112,19 +114,20 @@ class _Watch:
         self,
         reader: Reads,
         deployment_id: str,
-        clock: Clock,
         attendant: Attends | None,
         until: Until,
         show: Show,
+        hear: Hear,
     ) -> None:
         self.deployment_id = deployment_id
         self.snapshot: Snapshot | None = None
         self._reader = reader
-        self._clock = clock
+        self._clock = reader.aws.clock
         self._attendant = attendant
         self._until = until
         self._show = show
-        self._began = clock.monotonic()
+        self._hear = hear
+        self._began = self._clock.monotonic()
         self._read_at = self._began
         self._checks: ChecksState | None = None
         self._settling_since: float | None = None
@@ -220,16 +223,17 @@ class _Watch:
 
     def _round(self, found: tuple[Change, ...]) -> None:
         """Let the view have its turn, with what the checks have found out meanwhile."""
+        elapsed = self._clock.monotonic() - self._began
+        again = self._reader.aws.throttled()
         snapshot = self.snapshot
         if snapshot is None:
+            self._hear(Silence(self.deployment_id, elapsed, self._notice, again))
             return
         now = self._now(snapshot)
         if self._attendant:
             state = self._attendant.state
             found += check_changes(self._checks, state, now)
             self._checks = state
-        elapsed = self._clock.monotonic() - self._began
-        again = self._reader.aws.throttled()
         self._show(Frame(snapshot, phase(snapshot), now, elapsed, found, self._checks, self._notice, again))
 
     def _now(self, snapshot: Snapshot) -> Any:

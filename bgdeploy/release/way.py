@@ -70,7 +70,7 @@ def _see_off(reader: Reader, active: str, way: Way) -> None:
     done = "" if way.if_active == "wait" else _shorten(reader, snapshot, way.if_active)
     way.say(f"deployment {active}{of} is {where}: {done or 'waiting for its end'}")
     left = None if way.deadline is None else max(way.deadline - reader.aws.clock.monotonic(), 0.0)
-    ended = follow(reader, active, clock=reader.aws.clock, timeout=left, show=way.show)
+    ended = follow(reader, active, timeout=left, show=way.show)
     _require_over(ended, active)
     way.say(ended.headline)
 

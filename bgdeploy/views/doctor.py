@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from bgdeploy.doctor.finding import Finding
-from bgdeploy.views.theme import UNICODE, Glyphs, folded, plain
+from bgdeploy.views.theme import UNICODE, WIDTH, Glyphs, folded, plain
 
 _CHECKS = 14  # columns
 _WIDEST = 100  # columns: longer lines of prose are hard to read
@@ -17,7 +17,7 @@ _STYLES = {"ok": "good", "warning": "warn", "fails": "bad", "not checked": "fain
 
 
 def doctor(
-    title: str, findings: Sequence[Finding], signs: Glyphs = UNICODE, width: int = 80
+    title: str, findings: Sequence[Finding], signs: Glyphs = UNICODE, width: int = WIDTH
 ) -> RenderableType:
     """Return how everything is, what to do about what is not well, and what that means for a release."""
     lines = [Text(title, "title")]

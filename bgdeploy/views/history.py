@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from bgdeploy.release.phase import length
-from bgdeploy.views.theme import UNICODE, Glyphs, fit, folded, plain
+from bgdeploy.views.theme import UNICODE, WIDTH, Glyphs, fit, folded, plain
 
 if TYPE_CHECKING:
     from bgdeploy.release.records.told import Release
@@ -20,7 +20,7 @@ _CHECKS = _HEADS.index("checks")
 _INDENT = "    "
 
 
-def history(releases: Sequence[Release], signs: Glyphs = UNICODE, width: int = 80) -> RenderableType:
+def history(releases: Sequence[Release], signs: Glyphs = UNICODE, width: int = WIDTH) -> RenderableType:
     """Return a table of releases, in the order given."""
     width = min(width, _WIDEST)
     rows = [_HEADS, *map(_cells, releases)]

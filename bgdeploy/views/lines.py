@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from bgdeploy.release.changes import tasks_text, throttled_text
+from bgdeploy.release.changes import Silence, tasks_text, throttled_text
 from bgdeploy.release.phase import length, wait
 from bgdeploy.views.theme import UNICODE, Glyphs, plain
 
@@ -24,12 +24,20 @@ class Lines:
         self._notice = ""
         self._throttled = False
 
-    def feed(self, frame: Frame) -> list[str]:
+    def feed(self, frame: Frame | Silence) -> list[str]:
         """Return the lines that a frame adds, none when nothing is new."""
-        lines = [plain(line, self._signs) for line in self._new(frame)]
+        new = self._unheard(frame) if isinstance(frame, Silence) else self._new(frame)
+        lines = [plain(line, self._signs) for line in new]
         if lines:
             self._spoke_at = frame.elapsed
         return lines
+
+    def _unheard(self, silence: Silence) -> Iterator[str]:
+        if silence.notice and silence.notice != self._notice:
+            yield f"{self._signs.warn} {silence.notice}"
+        self._notice = silence.notice
+        if silence.elapsed - self._spoke_at >= HEARTBEAT:
+            yield f"{self._signs.dot} AWS has been asked where it is for {length(silence.elapsed)}"
 
     def _new(self, frame: Frame) -> Iterator[str]:
         for change in frame.changes:

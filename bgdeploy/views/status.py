@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from bgdeploy.release.changes import alarm_text
-from bgdeploy.views.theme import UNICODE, Glyphs, folded, plain
+from bgdeploy.views.theme import UNICODE, WIDTH, Glyphs, folded, plain
 
 if TYPE_CHECKING:
     from bgdeploy.release.standing import DeploymentStatus, ListenerStatus, Status, TaskSetStatus
@@ -19,7 +19,7 @@ _LABELS = 16  # columns
 _WIDEST = 100  # columns: longer lines of prose are hard to read
 
 
-def status(now: Status, signs: Glyphs = UNICODE, width: int = 80) -> RenderableType:
+def status(now: Status, signs: Glyphs = UNICODE, width: int = WIDTH) -> RenderableType:
     """Return what answers at each listener, which tasks run, the alarms' states and what is in flight."""
     width = min(width, _WIDEST)
     lines = [Text(f"{now.stack}  {now.region}  service {now.service}", "title")]

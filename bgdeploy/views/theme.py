@@ -14,6 +14,8 @@ from rich.theme import Theme
 
 from bgdeploy.views.commands import typed
 
+WIDTH = 80  # columns that everything fits into, and no more than that are used
+
 THEME = Theme(
     {
         "good": "green",

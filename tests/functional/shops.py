@@ -25,7 +25,7 @@ from bgdeploy.release.reader import Reader, find_target
 from bgdeploy.release.start import start
 from bgdeploy.release.watch import Frame
 from bgdeploy.stack import build
-from bgdeploy.views.release import card
+from bgdeploy.views.card import card
 from tests.golden.paper import rendered
 
 GOOD = Check(name="page", get="/", contains="Hello from {version}")
@@ -129,7 +129,6 @@ class Shop:
             ended = watch.follow(
                 self.reader,
                 started.deployment_id,
-                clock=self.clock,
                 attendant=attendant,
                 timeout=1800,
                 show=act,

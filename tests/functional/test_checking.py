@@ -118,7 +118,6 @@ class Shop:
             return watch.follow(
                 Reader(self.aws, started.target),
                 started.deployment_id,
-                clock=self.clock,
                 attendant=attendant,
                 timeout=900,
                 show=keep_and_show,

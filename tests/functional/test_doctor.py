@@ -414,7 +414,6 @@ def test_a_deployment_that_nobody_attends_is_stuck_until_somebody_does(
         ended = watch.follow(
             Reader(clinic.aws, started.target),
             started.deployment_id,
-            clock=clinic.aws.clock,
             attendant=attendant,
             timeout=900,
             until="finished",

@@ -83,7 +83,7 @@ def test_an_example_becomes_a_stack_releases_and_leaves_nothing(example: Path, t
     started = start(aws, settings, tmp_path, "v1", network=lambda: task_network(aws, settings, tmp_path))
     reader = Reader(aws, started.target)
     attendant = Attendant(aws, started.target, started.record)
-    ended = watch.follow(reader, started.deployment_id, clock=clock, attendant=attendant, timeout=3600)
+    ended = watch.follow(reader, started.deployment_id, attendant=attendant, timeout=3600)
     attendant.close()
     assert ended.exit is Exit.DONE, ended
     assert bool(scaling.restore(reader, started.record.key)) is started.scaling_suspended

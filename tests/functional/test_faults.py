@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import subprocess
@@ -16,6 +17,7 @@ from tests.functional.shells import PROGRAM, environ
 from tests.functional.terminals import Terminal
 
 pytestmark = pytest.mark.bench
+SPEED = 10.0
 FAULTS = {"throttle": 0.3, "error": 0.05, "reset": 0.02}
 
 
@@ -28,7 +30,7 @@ class Shop:
         write(self.folder)
         # No faster, and patient: who is throttled waits real seconds, and the hook's lease must not be over meanwhile.
         (self.folder / "config/dev.yaml").write_text("hook: {lease: 14m}\n", encoding="utf-8")
-        self.running = control.start(self.home, speed=10.0, faults=FAULTS, seed=7)
+        self.running = control.start(self.home, speed=SPEED, faults=FAULTS, seed=7)
 
     @property
     def environ(self) -> dict[str, str]:
@@ -67,6 +69,9 @@ def test_the_board_of_a_release_that_is_throttled_goes_on_and_says_so(shop: Shop
     assert terminal.close(patience=300) == 0, terminal.said
     told = re.findall(r"AWS is throttling us: \d+ calls? w\w+ sent again in the last minute", terminal.said)
     assert len(told) >= 5, "the board is drawn again and again meanwhile"
+    drawn = [int(m or 0) * 60 + int(s) for m, s in re.findall(r"AllAtOnce  (?:(\d+)m)?(\d+)s", terminal.said)]
+    still = max(late - early for early, late in itertools.pairwise(drawn))
+    assert still <= 2 * SPEED, f"the board stood still for {still / SPEED:.0f} s"
     assert "v2 is live and verified" in terminal.said
 
 

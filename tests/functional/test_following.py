@@ -76,9 +76,7 @@ class Stack:
         """Follow it, for ten minutes of the stack's clock at most."""
         options = {"timeout": 600, **options}
         reader = Reader(self.aws, self.target)
-        return watch.follow(
-            reader, deployment_id, clock=self.clock, show=show or self.frames.append, **options
-        )
+        return watch.follow(reader, deployment_id, show=show or self.frames.append, **options)
 
 
 _KEPT = (

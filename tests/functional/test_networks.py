@@ -95,7 +95,6 @@ class Project:
         ended = watch.follow(
             Reader(self.aws, started.target),
             started.deployment_id,
-            clock=self.aws.clock,
             attendant=attendant,
             timeout=3600,
         )

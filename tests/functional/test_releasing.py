@@ -77,7 +77,6 @@ class Project:
             return watch.follow(
                 Reader(self.aws, started.target),
                 started.deployment_id,
-                clock=self.clock,
                 attendant=attendant,
                 **options,
             )
@@ -215,7 +214,7 @@ def test_ctrl_c_before_the_deployment_says_what_it_leaves_behind(project: Projec
 def test_when_nobody_attends_the_hook_fails_closed_at_its_lease(project: Project) -> None:
     started = project.start("v2")
     reader = Reader(project.aws, started.target)
-    ended = watch.follow(reader, started.deployment_id, clock=project.clock, timeout=1200)
+    ended = watch.follow(reader, started.deployment_id, timeout=1200)
     assert (ended.kind, ended.exit) == (Kind.HOOK_FAILED, Exit.ROLLED_BACK), ended
     assert any(line.startswith("hook: ") and "failing closed" in line for line in ended.why), ended.why
     logs = project.aws.client("logs").filter_log_events(logGroupName=project.settings.names.hook_log_group)

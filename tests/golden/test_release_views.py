@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from bgdeploy.release.changes import Frame, changes, check_changes
+from bgdeploy.release.changes import Frame, Silence, changes, check_changes
 from bgdeploy.release.checks import CheckResult, ChecksState
 from bgdeploy.release.ending import Ending, Page, detached, ending
 from bgdeploy.release.evidence import Evidence, Series, Stop
@@ -27,9 +27,10 @@ from bgdeploy.release.standing import (
     TargetStatus,
     TaskSetStatus,
 )
+from bgdeploy.views.card import card
 from bgdeploy.views.lines import Lines
 from bgdeploy.views.panel import Panel
-from bgdeploy.views.release import board, card, showing
+from bgdeploy.views.release import board, showing, threshold
 from bgdeploy.views.status import status
 from bgdeploy.views.theme import ASCII, UNICODE, Glyphs, glyphs
 from tests import deployments as d
@@ -304,6 +305,12 @@ def test_what_stays_on_the_screen_offers_no_keys() -> None:
     assert "d detach" not in last
 
 
+@pytest.mark.parametrize(("signs", "encoding"), ALPHABETS)
+def test_before_aws_has_said_where_it_is_the_board_looks_like_this(signs: Glyphs, encoding: str) -> None:
+    text = paper.rendered(threshold(Silence(d.ID, 34.2, throttled=11), signs), encoding)
+    paper.check(f"board-silence-{'ascii' if signs is ASCII else 'unicode'}", text)
+
+
 def test_where_there_is_little_room_what_is_over_makes_way_for_what_runs_and_what_it_waits_for() -> None:
     text = paper.rendered(board(FRAMES["checking"], UNICODE, 60, 14))
     paper.check("board-checking-small", text)
@@ -407,6 +414,20 @@ def test_trouble_with_aws_is_told_once_not_at_every_round() -> None:
     frame = _frame(d.linear(2), notice="AWS is throttling us")
     told = [line for second in range(5) for line in printer.feed(replace(frame, elapsed=float(second)))]
     assert len(told) == 1
+
+
+def test_an_aws_that_does_not_say_where_it_is_is_told_of() -> None:
+    printer = Lines(ASCII)
+    told = [
+        line
+        for second in range(70)
+        for line in printer.feed(Silence(d.ID, float(second), "AWS cannot be reached"))
+    ]
+    assert told == [
+        "! AWS cannot be reached",
+        "| AWS has been asked where it is for 30s",
+        "| AWS has been asked where it is for 1m00s",
+    ]
 
 
 def _status(active: bool) -> Status:

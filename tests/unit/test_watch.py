@@ -19,7 +19,7 @@ from bgdeploy.release.ending import Ending, Page
 from bgdeploy.release.phase import Phase
 from bgdeploy.release.reader import Reader
 from bgdeploy.release.snapshot import Snapshot
-from bgdeploy.release.watch import Frame
+from bgdeploy.release.watch import Frame, Silence
 from tests import deployments as d
 from tests.account import Account
 from tests.clocks import HandClock
@@ -39,6 +39,7 @@ class Run:
         self.clock = HandClock(d.T0)
         self.account = Account(self.clock, story)
         self.frames: list[Frame] = []
+        self.silences: list[Silence] = []
         self.shown_at: list[float] = []
 
     def show(self, frame: Frame) -> None:
@@ -47,7 +48,7 @@ class Run:
 
     def follow(self, deployment_id: str = d.ID, **options: Any) -> Ending:
         reader = HealthyPage(cast(Aws, self.account), d.TARGET)
-        return watch.follow(reader, deployment_id, clock=self.clock, show=self.show, **options)
+        return watch.follow(reader, deployment_id, show=self.show, hear=self.silences.append, **options)
 
     @property
     def told(self) -> list[str]:
@@ -184,6 +185,14 @@ def test_trouble_that_passes_is_shown_and_survived(error: Exception, notice: str
     assert run.frames[-1].notice == ""
 
 
+def test_trouble_that_was_there_from_the_beginning_is_shown_too() -> None:
+    run = Run(d.linear)
+    run.account.failures.extend(_throttled() for _ in range(3))
+    assert run.follow().exit is Exit.DONE
+    assert {silence.notice for silence in run.silences} == {"AWS is throttling us"}
+    assert run.silences[-1].deployment == d.ID
+
+
 def test_trouble_that_does_not_pass_ends_the_watching_not_the_deployment() -> None:
     run = Run(d.linear)
     run.account.failures.extend(_throttled() for _ in range(500))
@@ -214,7 +223,7 @@ def test_an_interrupt_detaches_and_says_how_to_attach() -> None:
         raise KeyboardInterrupt
 
     reader = HealthyPage(cast(Aws, run.account), d.TARGET)
-    ended = watch.follow(reader, d.ID, clock=run.clock, show=interrupt)
+    ended = watch.follow(reader, d.ID, show=interrupt)
     assert ended.exit is Exit.INTERRUPTED
     assert ended.next == (f"bgdeploy watch {d.ID}",)
 
@@ -280,7 +289,7 @@ def test_who_waits_for_an_answer_may_leave() -> None:
             raise KeyboardInterrupt
 
     reader = HealthyPage(cast(Aws, run.account), d.TARGET)
-    ended = watch.follow(reader, d.ID, clock=run.clock, show=leave)
+    ended = watch.follow(reader, d.ID, show=leave)
     run.seen_enough.set()
     assert ended.exit is Exit.INTERRUPTED
 
