@@ -25,6 +25,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.3, 2.0  # between two measurements of a check tha
 WITHIN = 30.0  # for which a check is asked again until it passes
 LONGEST_BODY = 2**20
 SHORT = 80  # characters of a body that fit beside the rest
+MARKUP = re.compile(r"<[^>]*>")
 UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
 Check = Mapping[str, Any]
@@ -132,7 +133,7 @@ def wanted_of(check: Check) -> str:
 def expectations(check: Check, answer: Answer) -> Iterator[tuple[str, str | None]]:
     """Yield each thing that an answer must be, with what it is instead; None when it is that."""
     status, body = check["status"], answer.body
-    yield f"status {status}", None if answer.status == status else f"status {answer.status}"
+    yield f"status {status}", None if answer.status == status else status_instead(answer)
     if check.get("contains") is not None:
         text = check["contains"]
         yield f'body contains "{text}"', None if text in body else excerpt(body, text)
@@ -152,6 +153,12 @@ def expectations(check: Check, answer: Answer) -> Iterator[tuple[str, str | None
             f"an answer within {shown(limit)}",
             f"{shown(answer.seconds)} > {shown(limit)}" if slow else None,
         )
+
+
+def status_instead(answer: Answer) -> str:
+    """Return the status that came, with what the answer says of it."""
+    said = MARKUP.sub(" ", answer.body).strip()
+    return f"status {answer.status}" + (f": {excerpt(said)}" if said else "")
 
 
 def json_instead(body: str, path: str, value: Any) -> str | None:
@@ -187,8 +194,8 @@ def excerpt(body: str, like: str = "") -> str:
     if not lines:
         return "an empty body"
     # Markup would make every line of a page look a little like every other.
-    texts = {re.sub(r"<[^>]*>", "", line): line for line in reversed(lines[:500])}
-    near = difflib.get_close_matches(re.sub(r"<[^>]*>", "", like), texts, n=1, cutoff=0.4) if like else []
+    texts = {MARKUP.sub("", line): line for line in reversed(lines[:500])}
+    near = difflib.get_close_matches(MARKUP.sub("", like), texts, n=1, cutoff=0.4) if like else []
     return f'"{shortened(texts[near[0]] if near else " ".join(lines))}"'
 
 

@@ -213,5 +213,5 @@ def test_somebody_accepts_what_is_inconclusive_and_what_fails_after_the_shift_br
     assert shop.state.stage == "accepted"
     assert (ended.kind, ended.exit) == (Kind.CHECK_FAILED_AFTER, Exit.ROLLED_BACK), ended
     assert "failed a check while users were on it" in ended.headline
-    assert ended.why[0].startswith('check "cart": wanted status 200, got status 500 (GET http://')
+    assert ended.why[0].startswith('check "cart": wanted status 200, got status 500: "Hello from v')
     assert (ended.live[0].listener, ended.live[0].side) == ("production", "blue")

@@ -33,6 +33,18 @@ def test_another_status_is_told_before_anything_else() -> None:
     assert _judged("", 503, contains="Hello") == "wanted status 200, got status 503"
 
 
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("no database\n", 'status 500: "no database"'),
+        ("<html><body><h1>No</h1> <p>database</p></body></html>", 'status 500: "No database"'),
+        ("<br/>", "status 500"),
+    ],
+)
+def test_another_status_is_told_with_what_the_answer_says_of_it(body: str, told: str) -> None:
+    assert _judged(body, 500) == f"wanted status 200, got {told}"
+
+
 def test_an_expected_error_status_passes() -> None:
     assert _judged("nothing here", 404, status=404) == ""
 

@@ -16,6 +16,7 @@ from bgdeploy.quantities import Limit
 from bgdeploy.release.checks import Measurement
 
 _SHORT = 80  # characters of a body that fit beside the rest on a card
+_MARKUP = re.compile(r"<[^>]*>")
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,11 @@ def _expectations(check: Check) -> Iterator[_Expectation]:
 
 
 def _status(expected: int, answer: Answer) -> str | None:
-    return None if answer.status == expected else f"status {answer.status}"
+    if answer.status == expected:
+        return None
+    # What an application says of its own trouble is worth more than the number; its markup is not.
+    said = _MARKUP.sub(" ", answer.body).strip()
+    return f"status {answer.status}" + (f": {excerpt(said)}" if said else "")
 
 
 def _slow(limit: Limit, answer: Answer) -> str | None:
@@ -148,8 +153,8 @@ def excerpt(body: str, like: str = "") -> str:
     if not lines:
         return "an empty body"
     # Markup would make every line of a page look a little like every other.
-    texts = {re.sub(r"<[^>]*>", "", line): line for line in reversed(lines[:500])}
-    near = difflib.get_close_matches(re.sub(r"<[^>]*>", "", like), texts, n=1, cutoff=0.4) if like else []
+    texts = {_MARKUP.sub("", line): line for line in reversed(lines[:500])}
+    near = difflib.get_close_matches(_MARKUP.sub("", like), texts, n=1, cutoff=0.4) if like else []
     return f'"{_shortened(texts[near[0]] if near else " ".join(lines))}"'
 
 
