@@ -85,8 +85,8 @@ def follow(
     Asked to follow a rollback, it follows the deployment that is rolled back: that is the whole story. With `until`
     "shifted" it ends when all traffic has moved; while blue is kept on, the deployment goes on. After `timeout`
     seconds the ending says that it gave up (exit 6), after Ctrl-C that it detached (exit 130): the deployment goes
-    on in both. AWS's throttling and network troubles are shown and survived. Raises BgdeployError for a deployment
-    that does not exist; AWS's other refusals pass through.
+    on in both. AWS's throttling and network troubles are shown and survived; until AWS has said where the deployment
+    is, `hear` has them. Raises BgdeployError for a deployment that does not exist; AWS's other refusals pass through.
     """
     clock = reader.aws.clock
     watch = _Watch(reader, deployment_id, attendant, until, show, hear)
