@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bgdeploy.cli.invocation import Invocation, Result
+from bgdeploy.counting import listed
 from bgdeploy.errors import BgdeployError, UsageError
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ def stop(invocation: Invocation) -> Result:
             return Result({"stopped": False}, "no sandbox runs")
         lost = _inventory(control.status(running))
         control.stop()
-    return Result({"stopped": True, "lost": lost}, f"stopped the sandbox; it held {_sentence(lost)}")
+    return Result({"stopped": True, "lost": lost}, f"stopped the sandbox; it held {listed(lost)}")
 
 
 @sandbox.command()
@@ -157,7 +158,7 @@ def status(invocation: Invocation) -> Result:
             return Result({"running": False}, "no sandbox runs; `bgdeploy sandbox start` starts one")
         report = control.status(running)
     where = f"runs at {running.endpoint}, speed {running.speed:g}, pid {running.pid}"
-    text = f"{where}\nholds {_sentence(_inventory(report))}"
+    text = f"{where}\nholds {listed(_inventory(report))}"
     return Result({"running": True, "endpoint": running.endpoint, "pid": running.pid, **report}, text)
 
 
@@ -178,7 +179,3 @@ def reset(invocation: Invocation) -> Result:
 def _inventory(report: dict[str, object]) -> dict[str, int]:
     found = report.get("holds")
     return {str(kind): int(count) for kind, count in found.items()} if isinstance(found, dict) else {}
-
-
-def _sentence(holds: dict[str, int]) -> str:
-    return ", ".join(f"{count} {kind}" for kind, count in holds.items() if count) or "nothing"

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import TypeVar
 
+from bgdeploy.counting import counted
 from bgdeploy.doctor.condition import (
     AlarmSeen,
     Condition,
@@ -87,7 +88,8 @@ def _roles(roles: tuple[RoleSeen, ...]) -> Iterator[Finding]:
         found.insert(0, Finding("roles", "fails", f"no role is called {' or '.join(missing)}", _PROVISION))
     yield from found
     if not found:
-        yield Finding("roles", "ok", f"{len(roles)} roles exist, and their services may assume them")
+        exist = counted(len(roles), "role exists, and its service may", "roles exist, and their services may")
+        yield Finding("roles", "ok", f"{exist} assume {'it' if len(roles) == 1 else 'them'}")
 
 
 def _role(role: RoleSeen) -> Iterator[Finding]:
@@ -262,12 +264,14 @@ def _room(room: Room) -> Iterator[Finding]:
         yield Finding(
             "addresses",
             "fails",
-            f"the subnets of the tasks have {room.addresses} free addresses, and a release starts {room.tasks} tasks "
-            "beside those that run",
+            f"the subnets of the tasks have {counted(room.addresses, 'free address', 'free addresses')}, and a release "
+            f"starts {counted(room.tasks, 'task')} beside those that run",
             "free some, use larger subnets, or fewer tasks",
         )
     else:
-        text = f"{room.addresses} are free in the tasks' subnets, a release needs {room.tasks}"
+        text = (
+            f"{counted(room.addresses, 'is', 'are')} free in the tasks' subnets, a release needs {room.tasks}"
+        )
         yield Finding("addresses", "ok", text)
     yield _quota(room)
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from bgdeploy.counting import counted
 from bgdeploy.errors import Exit
 from bgdeploy.release.cause import Kind, cause, failures, meant, next_steps
 from bgdeploy.release.changes import checks_text
@@ -180,7 +181,9 @@ def _checked(later: ChecksState | None) -> tuple[str, ...]:
     if later is None or later.stage not in {"passed", "inconclusive"}:
         return ()
     measured = sum(result.attempts for result in later.results)
-    return (f"checks after the shift: {checks_text(later, shifted=True)} ({measured} measurements)",)
+    return (
+        f"checks after the shift: {checks_text(later, shifted=True)} ({counted(measured, 'measurement')})",
+    )
 
 
 def _answered(page: Page | None) -> tuple[str, ...]:
@@ -254,7 +257,7 @@ def _leftover(snapshot: Snapshot) -> str:
     if green is None or green.status == "DRAINING":
         return ""
     return (
-        f"green {green.version} still runs beside production ({_tasks(green.running)}): "
+        f"green {green.version} still runs beside production ({counted(green.running, 'task')}): "
         "it may answer beside the tasks of the next release"
     )
 
@@ -331,12 +334,8 @@ def _ending(
 
 def _green(running: int, healthy: int, status: str) -> str:
     if status == "DRAINING":
-        return f"draining, {_tasks(running)} left"
-    return f"{_tasks(running)}, {healthy} healthy"
-
-
-def _tasks(count: int) -> str:
-    return "1 task" if count == 1 else f"{count} tasks"
+        return f"draining, {counted(running, 'task')} left"
+    return f"{counted(running, 'task')}, {healthy} healthy"
 
 
 def _seconds(snapshot: Snapshot) -> float:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from bgdeploy.counting import counted
 from bgdeploy.doctor.finding import Finding
 from bgdeploy.views.theme import UNICODE, WIDTH, Glyphs, folded, plain
 
@@ -33,10 +34,8 @@ def summary(findings: Sequence[Finding]) -> str:
     """Return in one sentence what the findings mean for a release."""
     count = Counter(finding.state for finding in findings)
     parts = [
-        f"{count['fails']} {'failure' if count['fails'] == 1 else 'failures'}" if count["fails"] else "",
-        f"{count['warning']} {'warning' if count['warning'] == 1 else 'warnings'}"
-        if count["warning"]
-        else "",
+        counted(count["fails"], "failure") if count["fails"] else "",
+        counted(count["warning"], "warning") if count["warning"] else "",
         f"{count['not checked']} not checked" if count["not checked"] else "",
     ]
     told = ", ".join(part for part in parts if part) or "all is well"

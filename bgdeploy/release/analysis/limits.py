@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bgdeploy.checktypes import Check, RawMetric
+from bgdeploy.counting import counted
 from bgdeploy.quantities import Comparison, Limit, latency
 from bgdeploy.release.analysis import expectations
 from bgdeploy.release.analysis.expectations import Answer
@@ -79,7 +80,7 @@ def judge_load(check: Check, samples: Samples, seconds: float) -> Measurement:
     if samples.unreached == samples.requests:
         return nothing(check, samples.others(check.status) or "nothing was sent", reached=False)
     compared = _compared(check, values)
-    sent = f"{samples.requests} requests, {values['rate']:.3g}/s"
+    sent = f"{counted(samples.requests, 'request')}, {values['rate']:.3g}/s"
     if all(told.kept for told in compared):
         return Measurement("pass", "", f"{_joined(compared)} ({sent})", values)
     instead = samples.others(check.status)
