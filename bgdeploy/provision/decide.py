@@ -8,6 +8,7 @@ from bgdeploy.aws import REGION_TAG, STACK_TAG, Attrs, Aws
 from bgdeploy.provision.diff import Difference, differences
 from bgdeploy.provision.plan import Action, Change
 from bgdeploy.provision.resource import TAGS, Known, Remains, Resource
+from bgdeploy.provision.values import written
 
 Adopted = Collection[str]  # the addresses of what is to be taken over although it does not carry our tags
 
@@ -87,7 +88,9 @@ def _foreign(resource: Resource, actual: Attrs, aws: Aws) -> str:
 
 
 def _immutable(resource: Resource, fixed: Sequence[Difference]) -> str:
-    fields = ", ".join(f"{each.where} is {each.actual!r} and should be {each.wanted!r}" for each in fixed)
+    fields = ", ".join(
+        f"{each.where} is {written(each.actual)} and should be {written(each.wanted)}" for each in fixed
+    )
     return (
         f"{fields}: AWS cannot change that in place; set the config back, or remove {resource.kind} "
         f"{resource.name!r} (`bgdeploy teardown`, then `bgdeploy provision`)"

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, TypeVar
 from bgdeploy.aws import Attrs, Aws
 from bgdeploy.errors import BgdeployError
 from bgdeploy.provision.diff import Difference
+from bgdeploy.provision.values import Unmade
 
 T = TypeVar("T")
 
@@ -81,7 +82,7 @@ class _Later(dict[str, Any]):
         self._address = address
 
     def __missing__(self, key: str) -> str:
-        return f"(the {key} of {self._address}, once it is made)"
+        return Unmade(f"(the {key} of {self._address}, once it is made)")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
+from bgdeploy.counting import counted
 from bgdeploy.provision.diff import Difference, narrowed
 from bgdeploy.provision.plan import Action, Change, Plan
+from bgdeploy.provision.values import written
 
 _SIGNS = {
     Action.CREATE: "+",
@@ -52,8 +53,15 @@ def summary(plan: Plan) -> str:
     ]
     in_sync = plan.counts.get(Action.NOOP.value, 0)
     if not parts:
-        return f"{plan.stack}: {in_sync} resources are as they should be; nothing to do"
-    return f"{plan.stack}: {', '.join(parts)}" + (f", {in_sync} as they should be" if in_sync else "")
+        return f"{plan.stack}: {as_they_should_be(in_sync)}; nothing to do"
+    return f"{plan.stack}: {', '.join(parts)}" + (
+        f", {in_sync} as {'it' if in_sync == 1 else 'they'} should be" if in_sync else ""
+    )
+
+
+def as_they_should_be(number: int) -> str:
+    """Return in words that so many resources are left as they are."""
+    return f"{counted(number, 'resource is as it', 'resources are as they')} should be"
 
 
 def _head(change: Change, width: int, sign: str = "") -> str:
@@ -73,14 +81,9 @@ def _change(change: Change, width: int) -> Iterator[str]:
 
 def _differences(differences: tuple[Difference, ...]) -> Iterator[str]:
     for difference in differences:
-        longest = max(len(_text(difference.actual)), len(_text(difference.wanted)))
+        longest = max(len(written(difference.actual)), len(written(difference.wanted)))
         for part in narrowed(difference) if longest > _LONGEST else (difference,):
-            yield f"    {part.where}: {_cut(_text(part.actual))} -> {_cut(_text(part.wanted))}"
-
-
-def _text(value: Any) -> str:
-    plain = sorted(value, key=str) if isinstance(value, (set, frozenset)) else value
-    return "nothing" if plain is None else str(plain)
+            yield f"    {part.where}: {_cut(written(part.actual))} -> {_cut(written(part.wanted))}"
 
 
 def _cut(text: str) -> str:

@@ -11,6 +11,7 @@ from rich.live import Live
 from rich.text import Text
 
 from bgdeploy.provision.plan import Action, Outcome, Progress, State
+from bgdeploy.views.plan import as_they_should_be
 from bgdeploy.views.theme import Glyphs, fit, plain
 
 if TYPE_CHECKING:
@@ -124,5 +125,5 @@ def summary(outcome: Outcome, stack: str, *, removal: bool = False) -> str:
     parts += [f"{len(outcome.left_alone)} left alone"] if outcome.left_alone else []
     unchanged = sum(result.change.action in {Action.NOOP, Action.USED} for result in outcome.results)
     if not parts:
-        return f"{stack}: nothing to change, {unchanged} resources are as they should be"
+        return f"{stack}: nothing to change, {as_they_should_be(unchanged)}"
     return f"{stack}: {', '.join(parts)}" + (f", {unchanged} unchanged" if unchanged and not removal else "")

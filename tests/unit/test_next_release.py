@@ -108,8 +108,8 @@ def test_a_plan_says_what_goes_out_with_the_next_release_and_that_nothing_is_to_
     plan = Plan(STACK, (planned(asked, running(container=Container(environment={"A": "1"}))),))
     assert list(lines(plan)) == [
         "> task-definition  shop-dev  goes out with the next release",
-        "    container web.environment: {'A': '1'} -> {'A': '2'}",
-        "shop-dev: 1 resources are as they should be; nothing to do",
+        '    container web.environment: {"A": "1"} -> {"A": "2"}',
+        "shop-dev: 1 resource is as it should be; nothing to do",
     ]
     assert plan.pending == ()
     assert plan.as_dict()["next_release"] == [

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from io import StringIO
 
+import pytest
 from rich.console import Console
 
 from bgdeploy.provision.diff import Difference, Whole
 from bgdeploy.provision.plan import Action, Change, Outcome, Plan, Progress, State
+from bgdeploy.provision.values import Unmade
 from bgdeploy.views.plan import lines
 from bgdeploy.views.progress import line, showing, summary
 from bgdeploy.views.theme import THEME, UNICODE
@@ -24,12 +26,40 @@ def test_of_two_long_policies_only_what_differs_is_shown() -> None:
     wanted = Whole(Statement=[*common, {"Action": "s3:Get", "Resource": "bucket"}])
     actual = Whole(Statement=[*common, {"Action": "s3:Get", "Resource": "*"}])
     change = Change("role/hook", "x", Action.UPDATE, (Difference(("Policy",), wanted, actual),))
-    assert told(change)[1] == "    Policy.Statement[9].Resource: * -> bucket"
+    assert told(change)[1] == '    Policy.Statement[9].Resource: "*" -> "bucket"'
 
 
 def test_a_short_value_is_shown_whole() -> None:
     change = Change("role/task", "x", Action.UPDATE, (Difference(("Policies",), {"a", "b"}, {"c"}),))
-    assert told(change)[1] == "    Policies: ['c'] -> ['a', 'b']"
+    assert told(change)[1] == '    Policies: ["c"] -> ["a", "b"]'
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (True, "true"),
+        (None, "(none)"),
+        ("(none)", '"(none)"'),
+        ("14", '"14"'),
+        (14, "14"),
+        (3.0, "3"),
+        (0.5, "0.5"),
+        ({"ports": frozenset({80}), "on": [False, None]}, '{"ports": [80], "on": [false, null]}'),
+        ("Grüße\n", '"Grüße\\n"'),
+        (Unmade("(the Arn of role/hook, once it is made)"), "(the Arn of role/hook, once it is made)"),
+    ],
+)
+def test_values_are_written_as_in_json_and_what_is_not_there_in_words(value: object, text: str) -> None:
+    change = Change("thing", "x", Action.UPDATE, (Difference(("Field",), value, 0),))
+    assert told(change)[1] == f"    Field: 0 -> {text}"
+
+
+def test_one_is_no_plural() -> None:
+    kept = Change("vpc", STACK, Action.NOOP)
+    assert told(kept) == ["shop-dev: 1 resource is as it should be; nothing to do"]
+    assert summary(Outcome((Progress(kept, State.DONE),)), STACK) == (
+        "shop-dev: nothing to change, 1 resource is as it should be"
+    )
 
 
 def test_names_stand_below_each_other_and_what_is_blocked_takes_one_line() -> None:
