@@ -16,7 +16,9 @@ from bgdeploy.clock import SystemClock
 from bgdeploy.release.analysis.expectations import Answer
 from bgdeploy.release.attending.attendant import Attendant
 from bgdeploy.release.attending.hook import Claims
+from bgdeploy.release.records import stories
 from bgdeploy.release.records.record import Door
+from bgdeploy.release.records.story import Checked, Measured, Stage, Story
 from tests.attending import BUCKET, DEPLOYMENT, ELSEWHERE, TARGET, Account, Rig, rigged, until
 
 
@@ -270,6 +272,29 @@ def test_what_the_hook_found_before_anybody_looked_is_shown_too(rig: Rig) -> Non
     _found(rig, "passed", "pass")
     attendant = rig.attendant(at=rig.snapshot("Succeeded"))
     assert (attendant.state.stage, attendant.state.owner) == ("passed", "the hook")
+
+
+def _story(rig: Rig, stage: str) -> None:
+    at = rig.aws.clock.now()
+    measured = tuple(Measured(at, verdict, "status 200", "status 200", 1.5) for verdict in ("fail", "pass"))
+    page = Checked(False, 0, "page", "get", "GET /", "status 200", False, at, "pass", "status 200", measured)
+    cart = replace(page, after=True, name="cart")
+    stages = (Stage(at, False, "running", "ben@elsewhere"), Stage(at, False, stage, "ben@elsewhere"))
+    stories.save(rig.aws, BUCKET, Story(DEPLOYMENT, checks=(page, cart), stages=stages), None)
+
+
+def test_what_others_found_before_anybody_looked_is_shown_too(rig: Rig) -> None:
+    _story(rig, "accepted")
+    attendant = rig.attendant(at=rig.snapshot("Succeeded"))
+    assert (attendant.state.stage, attendant.state.owner) == ("accepted", "ben@elsewhere")
+    (page,) = attendant.state.results
+    assert (page.name, page.verdict, page.attempts, page.failures, page.seconds) == ("page", "pass", 2, 1, 3)
+
+
+def test_a_story_whose_teller_was_killed_says_nothing_of_how_the_checks_ended(rig: Rig) -> None:
+    _story(rig, "running")
+    attendant = rig.attendant(at=rig.snapshot("Succeeded"))
+    assert attendant.state.stage == "idle"
 
 
 def test_a_hook_that_does_not_check_after_all_has_its_checks_run_here(rig: Rig) -> None:

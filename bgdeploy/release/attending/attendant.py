@@ -26,6 +26,8 @@ from bgdeploy.release.attending.session import AwsTime, Means, Session
 from bgdeploy.release.checks import ChecksState
 from bgdeploy.release.phase import HELD, Phase, phase, replaces_placeholder
 from bgdeploy.release.records import record as records
+from bgdeploy.release.records import stories
+from bgdeploy.release.records.recalling import checks_before
 from bgdeploy.release.records.record import Record
 from bgdeploy.release.snapshot import Snapshot, Target
 
@@ -55,7 +57,7 @@ class Attendant:
     _holding: Holding | None = None
     _guarding: Guarding | None = None
     _recalled: ChecksState | None = None
-    _found_inside: ChecksState | None = None
+    _found: ChecksState | None = None
     _time: AwsTime = field(init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _closed: bool = False
@@ -70,7 +72,7 @@ class Attendant:
         """How the checks stand."""
         if self._recalled:
             return self._recalled
-        before = self._holding.state if self._holding else self._found_inside or ChecksState()
+        before = self._holding.state if self._holding else self._found or ChecksState()
         after = self._guarding.state if self._guarding else ChecksState()
         return replace(before, after=None if after == ChecksState() else after)
 
@@ -86,9 +88,9 @@ class Attendant:
             self._guarding = self._next(self._guarding, snapshot, _moving(snapshot), self._guard)
         if self._guarding and phase(snapshot) is Phase.SHIFTED:
             self._guarding.move()
-        if self._holding is None and self._found_inside is None and _answered(snapshot):
-            # A hook that runs the checks itself may be through before anybody has looked.
-            self._found_inside = self._inside(snapshot) or ChecksState()
+        if self._holding is None and self._found is None and _answered(snapshot):
+            # The hook itself, or somebody who has left since, was through before we looked.
+            self._found = self._inside(snapshot) or self._told(snapshot) or ChecksState()
         if not (self._holding or self._guarding or self._recalled) and _failed(snapshot):
             self._recalled = self._recall(snapshot)
 
@@ -126,6 +128,16 @@ class Attendant:
         except (BotoCoreError, ClientError):  # then nobody knows
             return None
         return inside.state(told) if told else None
+
+    def _told(self, snapshot: Snapshot) -> ChecksState | None:
+        """Return what the deployment's story tells of its checks, None when it does not."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            kept = stories.load(self.aws, self.target.bucket, snapshot.deployment.id)
+        except (BotoCoreError, ClientError, ValueError):  # then nobody knows
+            return None
+        return checks_before(kept.story) if kept else None
 
     def _recall(self, snapshot: Snapshot) -> ChecksState:
         """Return what whoever ran the checks of a deployment that has failed has said of them in its claims."""
