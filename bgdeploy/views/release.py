@@ -60,8 +60,13 @@ def showing(
         return
     with Live(console=console, auto_refresh=False, transient=False) as board_of:
         last: list[Frame] = []
+        room = console.size
 
         def draw(frame: Frame | Silence, beside: Panel | None) -> None:
+            nonlocal room
+            before, room = room, console.size
+            if room.width < min(before.width, WIDTH) or room.height < min(before.height, HEIGHT):
+                console.clear()  # a terminal that shrinks has folded the old board: nobody knows where it begins
             if isinstance(frame, Silence):
                 board_of.update(threshold(frame, signs, console.width), refresh=True)
                 return

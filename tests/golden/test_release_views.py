@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
 
 from bgdeploy.release.changes import Frame, Silence, changes, check_changes
 from bgdeploy.release.checks import CheckResult, ChecksState
@@ -303,6 +303,22 @@ def test_what_stays_on_the_screen_offers_no_keys() -> None:
     last = drawn.rpartition("ready: the new version waits")[2]
     assert "it waits for" in last
     assert "d detach" not in last
+
+
+@pytest.mark.parametrize(
+    ("sizes", "cleared"),
+    [([(120, 30), (90, 26), (80, 24)], 0), ([(80, 24), (60, 24)], 1), ([(80, 24), (80, 14), (80, 24)], 1)],
+)
+def test_a_terminal_that_shrinks_is_cleared_of_the_old_board(
+    sizes: list[tuple[int, int]], cleared: int
+) -> None:
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, color_system=None, width=120, height=30)
+    with showing(console, ASCII, True) as show:
+        for size in sizes:
+            console.size = ConsoleDimensions(*size)
+            show(FRAMES["ready"])
+    assert screen.getvalue().count("\x1b[2J") == cleared
 
 
 @pytest.mark.parametrize(("signs", "encoding"), ALPHABETS)
