@@ -5,42 +5,20 @@ Everything wrong with them is found in one go and told with file and line, befor
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any
 
-import msgspec
 import yaml
 
-from bgdeploy.config import Config, Settings
+from bgdeploy.config import Settings
 from bgdeploy.errors import UsageError
-from bgdeploy.quantities import QUANTITIES, Limit, Quantity, SecretUrl
 from bgdeploy.rules import broken_rules
+from bgdeploy.typed import KeyPath, did_you_mean, dotted, typed
 
-KeyPath = tuple["str | int", ...]
-# msgspec's words for what it expected, said in ours.
-_PLAINLY = {
-    "`int`": "a whole number",
-    "`str`": "text",
-    "`float`": "a number",
-    "`array`": "a list",
-    "`object`": "a mapping",
-    "`bool`": "true or false",
-    "of length <=": "with a length of at most",
-    "`str | object`": "text, or a mapping of tags",
-    "`array | object`": "a list of ids, or a mapping of tags",
-    "`object | array`": "a list of ids, or a mapping of tags",
-    "text matching regex '^/'": "a path that begins with /",
-    r"text matching regex '^arn:[\\w-]+:(acm|iam):'": "a certificate's ARN, arn:aws:acm:…",
-    r"text matching regex ':loadbalancer/app/[\\w-]+/\\w+$'": "the ARN of an application load balancer",
-    "text matching regex '^[a-z0-9][a-z0-9.-]*$'": "a host's name in lower case",
-    "text matching regex '^[a-z][a-z0-9-]*$'": "lower-case letters, digits and hyphens, a letter first",
-}
 _VARIABLE = re.compile(r"\$\{env:(\w+)(?::-([^}]*))?\}")
 
 
@@ -89,6 +67,10 @@ class _Document:
             path = path[:-1]
         return self.lines.get(path, "")
 
+    def note(self, problems: Iterable[tuple[KeyPath, str]]) -> None:
+        """Add what is wrong with the values, and where those stand."""
+        self.problems += [Problem(self.where(path), dotted(path), text) for path, text in problems]
+
 
 def load(project: Path, env: str, environ: Mapping[str, str] | None = None) -> Settings:
     """Return the settings of `project` for the environment `env`.
@@ -106,17 +88,21 @@ def load(project: Path, env: str, environ: Mapping[str, str] | None = None) -> S
     document = _Document()
     for name in ("base.yaml", f"{env}.yaml"):
         _lay_over(document, _read(folder / name, project, variables))
-    config = _Checker(document).check()
+    checked = typed(document.value)
+    document.note(checked.problems)
     # Where a value was refused its default stands, and of a whole with such a part no rule says anything true.
-    refused = tuple(problem.path for problem in document.problems)
-    document.problems += [
-        Problem(document.where(path), _dotted(path), text)
-        for path, text in broken_rules(config, env)
-        if not any(known.startswith((f"{_dotted(path)}.", f"{_dotted(path)}[")) for known in refused)
-    ]
+    # What is missing and has no default is another matter: the rest is judged, and it alone is not.
+    missing = {dotted(path) for path in checked.invented}
+    refused = tuple(problem.path for problem in document.problems if problem.path not in missing)
+    document.note(
+        (path, text)
+        for path, text in broken_rules(checked.config, env)
+        if not any(known.startswith((f"{dotted(path)}.", f"{dotted(path)}[")) for known in refused)
+        and not any(path[: len(invented)] == invented for invented in checked.invented)
+    )
     if document.problems:
         raise ConfigError(document.problems)
-    return Settings(env, config)
+    return Settings(env, checked.config)
 
 
 def environments(folder: Path) -> list[str]:
@@ -129,7 +115,7 @@ def _require_environment(folder: Path, env: str) -> None:
     if env not in known:
         raise UsageError(
             f"there is no environment {env!r}: {folder.name}/{env}.yaml does not exist"
-            + _did_you_mean(env, known),
+            + did_you_mean(env, known),
             f"the project has: {', '.join(known) or 'none yet'}; an empty file is enough for a new one",
         )
 
@@ -214,7 +200,7 @@ class _Reading:
 
     def _problem(self, path: KeyPath, node: yaml.Node, text: str) -> None:
         where = f"{self.name}:{node.start_mark.line + 1}"
-        self.document.problems.append(Problem(where, _dotted(path), text))
+        self.document.problems.append(Problem(where, dotted(path), text))
 
 
 def _lay_over(base: _Document, over: _Document) -> None:
@@ -228,122 +214,3 @@ def _merged(base: Any, over: Any) -> Any:
     if isinstance(base, dict) and isinstance(over, dict):
         return base | {key: _merged(base.get(key), value) for key, value in over.items()}
     return over
-
-
-class _Wrong:
-    """Stands for a value that was refused. Its default is used instead, so that the search goes on."""
-
-
-_WRONG = _Wrong()
-
-
-class _Checker:
-    """Builds the typed config, collecting every problem instead of stopping at the first."""
-
-    def __init__(self, document: _Document) -> None:
-        self.document = document
-
-    def check(self) -> Config:
-        config = self._struct(Config, self.document.value, (), app="app")
-        return config if isinstance(config, Config) else Config(app="app")
-
-    def _value(self, kind: Any, value: Any, path: KeyPath) -> Any:
-        plain = get_args(kind)[0] if get_origin(kind) is Annotated else kind
-        mapping = _mapping_of(plain)
-        if mapping and (isinstance(value, dict) or str not in _several(plain)):
-            return None if value is None else self._struct(mapping, value, path)
-        if isinstance(plain, type) and issubclass(plain, msgspec.Struct):
-            return self._struct(plain, value, path)
-        if get_origin(plain) is tuple and isinstance(value, list):
-            items = [self._value(get_args(plain)[0], item, (*path, n)) for n, item in enumerate(value)]
-            return _WRONG if _WRONG in items else tuple(items)
-        if get_origin(plain) is dict and isinstance(value, dict):
-            pairs = {key: self._value(get_args(plain)[1], item, (*path, key)) for key, item in value.items()}
-            return _WRONG if _WRONG in pairs.values() else pairs
-        written = next((each for each in QUANTITIES if each is plain or each in _several(plain)), None)
-        if written is not None:
-            return self._written(written, value, path, optional=written is not plain)
-        return self._leaf(kind, value, path)
-
-    def _struct(self, kind: type[msgspec.Struct], value: Any, path: KeyPath, **instead: Any) -> Any:
-        """Return the mapping as its type; `instead` stands for what is needed and missing, so that the rest is seen."""
-        if not isinstance(value, dict):
-            return self._problem(
-                path,
-                f"must be a mapping with the keys {', '.join(kind.__struct_encode_fields__)}, "
-                f"not {_shown(value)}",
-            )
-        hints = get_type_hints(kind, include_extras=True)
-        names = dict(zip(kind.__struct_encode_fields__, kind.__struct_fields__, strict=True))
-        for key in (key for key in value if key not in names):
-            nearest = _did_you_mean(key, list(names)) or f"; known here: {', '.join(names)}"
-            self._problem((*path, key), f"is no known key{nearest}")
-        found = {
-            names[key]: self._value(hints[names[key]], item, (*path, key))
-            for key, item in value.items()
-            if key in names
-        }
-        required = [f for f in msgspec.structs.fields(kind) if f.required]
-        for f in (f for f in required if f.name not in found):
-            self._problem((*path, f.encode_name), "is missing and has no default")
-        given = instead | {name: item for name, item in found.items() if item is not _WRONG}
-        return kind(**given) if all(f.name in given for f in required) else _WRONG
-
-    def _written(self, kind: type[Quantity], value: Any, path: KeyPath, *, optional: bool) -> Any:
-        if optional and value in (None, "none"):
-            return None
-        plain = kind is Limit and type(value) in (int, float)
-        try:
-            return kind.parse(str(value) if plain or isinstance(value, str) else f"!{value}")
-        except ValueError:
-            shown = "(not shown)" if kind is SecretUrl else _shown(value)
-            return self._problem(path, f"must be {kind.form}, not {shown}")
-
-    def _leaf(self, kind: Any, value: Any, path: KeyPath) -> Any:
-        try:
-            return msgspec.convert(value, kind)
-        except msgspec.ValidationError as error:
-            shown: Any = "(not shown)" if "secrets" in path else value
-            return self._problem(path, _expectation(kind, shown, str(error)))
-
-    def _problem(self, path: KeyPath, text: str) -> _Wrong:
-        self.document.problems.append(Problem(self.document.where(path), _dotted(path), text))
-        return _WRONG
-
-
-def _mapping_of(kind: Any) -> type[msgspec.Struct] | None:
-    """Return the mapping that a value may be beside null, None where it may be none."""
-    found = (one for one in _several(kind) if isinstance(one, type) and issubclass(one, msgspec.Struct))
-    return next(found, None)
-
-
-def _several(kind: Any) -> tuple[Any, ...]:
-    """Return the types of `A | B`, nothing of any other type."""
-    return get_args(kind) if get_origin(kind) in (Union, UnionType) else ()
-
-
-def _expectation(kind: Any, value: Any, said: str) -> str:
-    plain = get_args(kind)[0] if get_origin(kind) is Annotated else kind
-    if get_origin(plain) is Literal:
-        choices = [str(choice) for choice in get_args(plain)]
-        return f"must be one of {', '.join(choices)}, not {_shown(value)}{_did_you_mean(str(value), choices)}"
-    expected = said.partition(" - at `$")[0].partition(", got")[0].removeprefix("Expected ")
-    expected = expected.replace(" | null`", "`")  # that it may be left out helps nobody who wrote it
-    for theirs, ours in _PLAINLY.items():
-        expected = expected.replace(theirs, ours)
-    return f"must be {expected}, not {_shown(value)}"
-
-
-def _shown(value: Any) -> str:
-    """Return what was written, short, as YAML people would say it."""
-    text = "nothing" if value is None else repr(value)
-    return text if len(text) <= 40 else f"{text[:36]}…{text[-1]}"
-
-
-def _did_you_mean(word: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    return f"; did you mean {near[0]}?" if near else ""
-
-
-def _dotted(path: KeyPath) -> str:
-    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).lstrip(".")

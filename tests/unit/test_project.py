@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bgdeploy.checktypes import RawMetric
+from bgdeploy.checktypes import Check, RawMetric
 from bgdeploy.config import Config, Duration
 from bgdeploy.errors import UsageError
 from bgdeploy.project import ConfigError, load
+
+KEYS = Check.__struct_encode_fields__
 
 
 def project(folder: Path, base: str, dev: str = "", **more: str) -> Path:
@@ -93,7 +95,7 @@ def test_a_problem_in_the_environments_file_names_that_file(tmp_path: Path) -> N
 
 def test_a_value_that_may_be_left_out_is_asked_for_in_words_too(tmp_path: Path) -> None:
     found = problems(tmp_path, "app: shop\nchecks:\n  - {name: smoke, command: true}")
-    assert found == ["config/base.yaml:3: checks[0].command: must be text, not True"]
+    assert found == ["config/base.yaml:3: checks[0].command: must be text, not true"]
 
 
 def test_a_key_that_is_written_twice_is_a_problem(tmp_path: Path) -> None:
@@ -195,6 +197,45 @@ checks:
         "config/base.yaml:4: checks[0].load: must be a load such as 20 per second for 30s, not '20 a second'",
         "config/base.yaml:5: checks[0].p95: must be a limit such as 200ms, 1.5s, 1% or 20, not 'soon'",
         "config/base.yaml:8: checks[1].contains: means nothing to a command check: it knows command, within",
+    ]
+
+
+def test_a_check_without_a_name_hides_no_problem_of_its_own_or_of_others(tmp_path: Path) -> None:
+    base = """\
+app: shop
+checks:
+  - get: /
+    status: 99
+  - status: 200
+  - {name: slow, get: /, timeout: 0s}
+  - home page
+"""
+    assert problems(tmp_path, base) == [
+        "config/base.yaml:3: checks[0].name: is missing and has no default",
+        "config/base.yaml:4: checks[0].status: must be an HTTP status, 100 to 599",
+        "config/base.yaml:5: checks[1].name: is missing and has no default",
+        "config/base.yaml:5: checks[1]: must have one of get, load, compare, command, metric",
+        "config/base.yaml:6: checks[2].timeout: must be at least 1s",
+        f"config/base.yaml:7: checks[3]: must be a mapping with the keys {', '.join(KEYS)}, not 'home page'",
+    ]
+
+
+def test_a_sidecar_without_an_image_hides_no_problem_of_another(tmp_path: Path) -> None:
+    base = """\
+app: shop
+sidecars:
+  - name: proxy
+  - {name: agent, image: "agent:1", ports: [80]}
+task_role:
+  statements:
+    - actions: ["s3:GetObject"]
+    - {actions: [], resources: ["*"]}
+"""
+    assert problems(tmp_path, base) == [
+        "config/base.yaml:2: sidecars: two containers listen on port 80, and share one address",
+        "config/base.yaml:3: sidecars[0].image: is missing and has no default",
+        "config/base.yaml:7: task_role.statements[0].resources: is missing and has no default",
+        "config/base.yaml:8: task_role.statements[1].actions: must not be empty",
     ]
 
 
