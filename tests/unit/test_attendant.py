@@ -291,6 +291,19 @@ def test_what_others_found_before_anybody_looked_is_shown_too(rig: Rig) -> None:
     assert (page.name, page.verdict, page.attempts, page.failures, page.seconds) == ("page", "pass", 2, 1, 3)
 
 
+def test_what_others_found_is_told_with_it_when_the_deployment_has_failed(rig: Rig) -> None:
+    _story(rig, "failed")
+    after = Claims(rig.aws, BUCKET, DEPLOYMENT, ELSEWHERE, after=True)
+    mine = after.take(None)
+    assert mine is not None
+    after.close(mine, "Failed", ('check "cart": wanted status 200, got status 500',))
+    over = rig.snapshot("Failed")
+    attendant = rig.attendant(at=replace(over, deployment=replace(over.deployment, status="Failed")))
+    assert (attendant.state.stage, len(attendant.state.results)) == ("failed", 1)
+    assert attendant.state.after is not None
+    assert attendant.state.after.why[0].startswith('check "cart"')
+
+
 def test_a_story_whose_teller_was_killed_says_nothing_of_how_the_checks_ended(rig: Rig) -> None:
     _story(rig, "running")
     attendant = rig.attendant(at=rig.snapshot("Succeeded"))

@@ -56,8 +56,9 @@ class Attendant:
     _giving_up: GivingUp | None = None
     _holding: Holding | None = None
     _guarding: Guarding | None = None
-    _recalled: ChecksState | None = None
-    _found: ChecksState | None = None
+    _recalled: bool = False
+    _found: ChecksState | None = None  # by others, before the shift; None: nobody has looked yet
+    _found_after: ChecksState = field(default_factory=ChecksState)
     _time: AwsTime = field(init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _closed: bool = False
@@ -70,10 +71,8 @@ class Attendant:
     @property
     def state(self) -> ChecksState:
         """How the checks stand."""
-        if self._recalled:
-            return self._recalled
         before = self._holding.state if self._holding else self._found or ChecksState()
-        after = self._guarding.state if self._guarding else ChecksState()
+        after = self._guarding.state if self._guarding else self._found_after
         return replace(before, after=None if after == ChecksState() else after)
 
     def attend(self, snapshot: Snapshot) -> None:
@@ -92,7 +91,8 @@ class Attendant:
             # The hook itself, or somebody who has left since, was through before we looked.
             self._found = self._inside(snapshot) or self._told(snapshot) or ChecksState()
         if not (self._holding or self._guarding or self._recalled) and _failed(snapshot):
-            self._recalled = self._recall(snapshot)
+            self._recalled = True
+            self._recall(snapshot)
 
     def _next(
         self, session: S | None, snapshot: Snapshot, wanted: bool, begin: Callable[[Snapshot, Means], S]
@@ -139,20 +139,22 @@ class Attendant:
             return None
         return checks_before(kept.story) if kept else None
 
-    def _recall(self, snapshot: Snapshot) -> ChecksState:
-        """Return what whoever ran the checks of a deployment that has failed has said of them in its claims."""
+    def _recall(self, snapshot: Snapshot) -> None:
+        """Find out what whoever ran the checks of a deployment that has failed has said of them."""
+        if self._found is None or self._found == ChecksState():
+            self._found = self._inside(snapshot) or self._claimed(snapshot)
+        after = self._claimed(snapshot, after=True)
+        self._found_after = after if after.why else ChecksState()
+
+    def _claimed(self, snapshot: Snapshot, *, after: bool = False) -> ChecksState:
+        """Return what a claim says of the checks under it."""
         from botocore.exceptions import BotoCoreError, ClientError
 
-        if found_inside := self._inside(snapshot):
-            return found_inside
-        found = []
-        for after in (False, True):
-            try:
-                claim = self._claims(snapshot, after=after).read()
-            except (BotoCoreError, ClientError):  # then nobody knows
-                claim = None
-            found.append(ChecksState("elsewhere", claim.owner, why=claim.why) if claim else ChecksState())
-        return replace(found[0], after=found[1] if found[1].why else None)
+        try:
+            claim = self._claims(snapshot, after=after).read()
+        except (BotoCoreError, ClientError):  # then nobody knows
+            claim = None
+        return ChecksState("elsewhere", claim.owner, why=claim.why) if claim else ChecksState()
 
     def _hold(self, snapshot: Snapshot, means: Means) -> Holding:
         green = snapshot.test.url if snapshot.test else self._url(self.target.test_listener)
