@@ -10,7 +10,7 @@ import click
 
 from bgdeploy.cli.invocation import Invocation, Result
 from bgdeploy.cli.provision import open_stack
-from bgdeploy.errors import Exit, UsageError
+from bgdeploy.errors import Exit
 
 if TYPE_CHECKING:
     from bgdeploy.doctor.finding import Finding, Mend
@@ -25,7 +25,7 @@ def doctor(invocation: Invocation, fix: bool, yes: bool) -> Result:
     """Look at all that a release depends on; --fix mends what is safe.
 
     Each check is ok, a warning, or what a release would fail on: then the exit status is 1. It changes nothing but what
-    --fix names and somebody says yes to.
+    --fix names and somebody says yes to; where nobody can, and --yes is not given either, the exit status is 2.
     """
     from bgdeploy.doctor import judge
     from bgdeploy.doctor.look import look
@@ -34,15 +34,18 @@ def doctor(invocation: Invocation, fix: bool, yes: bool) -> Result:
     settings, aws, resources = open_stack(invocation)
     condition = look(aws, settings, resources)
     found = tuple(judge.findings(condition))
-    fixed: list[str] = []
-    for mend in _mends(found) if fix else ():
-        if yes or agrees(invocation, mend):
+    title, fixed = f"{aws.stack}  {aws.region}", list[str]()
+    mends = _mends(found) if fix else []
+    if mends and not yes and not invocation.interactive:
+        return reported(invocation, title, found, unanswered=mends)
+    for mend in mends:
+        if yes or agrees(mend):
             carry_out(aws, settings.names, mend)
             fixed.append(mend.deed)
             invocation.say(f"done: {mend.deed}")
     if fixed:
         found = tuple(judge.findings(look(aws, settings, resources)))
-    return _result(invocation, f"{aws.stack}  {aws.region}", found, fixed)
+    return reported(invocation, title, found, fixed)
 
 
 def _mends(found: Sequence[Finding]) -> list[Mend]:
@@ -50,32 +53,43 @@ def _mends(found: Sequence[Finding]) -> list[Mend]:
     return list(dict.fromkeys(finding.mend for finding in found if finding.mend))
 
 
-def agrees(invocation: Invocation, mend: Mend) -> bool:
-    """Ask whether something shall be done. Raises UsageError where nobody can answer."""
-    if not invocation.interactive:
-        raise UsageError(f"doctor would {mend.deed}, and asks before it does", "--yes answers it")
+def agrees(mend: Mend) -> bool:
+    """Ask whether something shall be done."""
     return click.confirm(f"{mend.deed[0].upper()}{mend.deed[1:]}?", err=True)
 
 
-def _result(invocation: Invocation, title: str, found: Sequence[Finding], fixed: Sequence[str]) -> Result:
+def reported(
+    invocation: Invocation,
+    title: str,
+    found: Sequence[Finding],
+    fixed: Sequence[str] = (),
+    unanswered: Sequence[Mend] = (),
+) -> Result:
+    """Return the report; `unanswered` is what would have been mended if somebody had been there to say yes to it."""
     from bgdeploy.views.doctor import summary
 
     failing = [finding for finding in found if finding.state == "fails"]
+    exit_status, error = Exit.DONE, None
+    if unanswered:
+        deeds = " and ".join(mend.deed for mend in unanswered)
+        exit_status = Exit.USAGE
+        error = (
+            f"doctor would {deeds}; it asks before it does, and nobody is there to answer",
+            "`bgdeploy doctor --fix --yes` answers it",
+        )
+    elif failing:
+        exit_status = Exit.ERROR
+        error = (summary(found), "; ".join(dict.fromkeys(each.hint for each in failing if each.hint)))
 
     def text() -> Any:
         from bgdeploy.views.doctor import doctor as page
 
         out = invocation.out
-        return page(title, found, invocation.signs(out), out.width)
+        last = error if unanswered else None
+        return page(title, found, invocation.signs(out), out.width, last)
 
-    return Result(
-        {"findings": [finding.as_dict() for finding in found], "fixed": list(fixed)},
-        text,
-        exit=Exit.ERROR if failing else Exit.DONE,
-        error=(summary(found), "; ".join(dict.fromkeys(each.hint for each in failing if each.hint)))
-        if failing
-        else None,
-    )
+    data = {"findings": [finding.as_dict() for finding in found], "fixed": list(fixed)}
+    return Result(data, text, exit=exit_status, error=error)
 
 
 @click.command()

@@ -18,13 +18,24 @@ _STYLES = {"ok": "good", "warning": "warn", "fails": "bad", "not checked": "fain
 
 
 def doctor(
-    title: str, findings: Sequence[Finding], signs: Glyphs = UNICODE, width: int = WIDTH
+    title: str,
+    findings: Sequence[Finding],
+    signs: Glyphs = UNICODE,
+    width: int = WIDTH,
+    last: tuple[str, str] | None = None,
 ) -> RenderableType:
-    """Return how everything is, what to do about what is not well, and what that means for a release."""
+    """Return how everything is, what to do about what is not well, and what that means for a release.
+
+    `last` is what else there is to say, and what to do about that.
+    """
     lines = [Text(title, "title")]
     for finding in findings:
         lines += _finding(finding, signs, min(width, _WIDEST))
     lines.append(Text(summary(findings), "title"))
+    if last:
+        message, hint = last
+        lines += [Text(line, "warn") for line in folded("", message, min(width, _WIDEST))]
+        lines += [Text(line) for line in folded(f"  {signs.arrow} ", hint, min(width, _WIDEST))]
     for line in lines:
         line.plain = plain(line.plain, signs)
     return Group(*lines)

@@ -216,6 +216,8 @@ def test_a_split_listener_is_mended_after_a_yes(clinic: Clinic, doctor: Doctor) 
     asked = doctor.run("--fix")
     assert asked["exit_status"] == 2
     assert "asks before it does" in asked["error"]["message"]
+    assert asked["result"]["fixed"] == []
+    assert [each["check"] for each in asked["result"]["findings"] if each["fixable"]] == ["listeners"]
     assert clinic.weights() == [{BLUE: 50, GREEN: 50}]
     mended = doctor.run("--fix", "--yes")
     assert (mended["exit_status"], len(mended["result"]["fixed"])) == (0, 1)

@@ -12,7 +12,7 @@ import pytest
 from botocore.stub import Stubber
 from click.testing import CliRunner
 
-from bgdeploy.cli.doctor import agrees
+from bgdeploy.cli.doctor import agrees, reported
 from bgdeploy.cli.invocation import Invocation
 from bgdeploy.doctor import roles, room
 from bgdeploy.doctor.condition import (
@@ -29,6 +29,7 @@ from bgdeploy.doctor.condition import (
 )
 from bgdeploy.doctor.finding import Finding, Mend
 from bgdeploy.doctor.judge import findings
+from bgdeploy.errors import Exit
 from bgdeploy.names import Names
 from bgdeploy.release.preflight import Standing
 from bgdeploy.release.snapshot import Alarm
@@ -318,18 +319,29 @@ def test_an_event_beyond_its_limit_is_stuck() -> None:
 # Asking before it does
 
 
-class Attended(Invocation):
-    """A terminal with somebody at it."""
-
-    interactive = True
-
-
 @pytest.mark.parametrize(("said", "agreed"), [("y\n", True), ("n\n", False), ("\n", False)])
 def test_a_deed_is_done_after_a_yes_alone(said: str, agreed: bool) -> None:
     with CliRunner().isolation(input=said) as (_, errors, _):
-        assert agrees(Attended(), GIVE_BACK) is agreed
+        assert agrees(GIVE_BACK) is agreed
         told = errors.getvalue() if errors else b""
     assert f"Give all of production to {BLUE}".encode() in told
+
+
+def test_what_nobody_can_say_yes_to_is_told_below_the_report_and_is_a_wrong_call() -> None:
+    told = tuple(findings(replace(WELL, standing=production({BLUE: 50, GREEN: 50}))))
+    result = reported(Invocation(), "shop-dev  us-east-1", told, unanswered=(GIVE_BACK,))
+    assert result.exit == Exit.USAGE
+    assert result.data["findings"] == [each.as_dict() for each in told]
+    assert callable(result.text)
+    page = " ".join(paper.rendered(result.text()).split())
+    assert "1 failure: a release would fail doctor would give all of production to shop-dev-blue" in page
+    assert page.endswith("nobody is there to answer → `bgdeploy doctor --fix --yes` answers it")
+
+
+def test_a_report_without_anything_to_mend_fails_by_what_a_release_would_fail_on() -> None:
+    told = tuple(findings(replace(WELL, standing=production({BLUE: 50, GREEN: 50}))))
+    assert reported(Invocation(), "shop-dev  us-east-1", told).exit == Exit.ERROR
+    assert reported(Invocation(), "shop-dev  us-east-1", tuple(findings(WELL))).exit == Exit.DONE
 
 
 # The page
