@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -276,7 +277,10 @@ def test_what_the_hook_found_before_anybody_looked_is_shown_too(rig: Rig) -> Non
 
 def _story(rig: Rig, stage: str) -> None:
     at = rig.aws.clock.now()
-    measured = tuple(Measured(at, verdict, "status 200", "status 200", 1.5) for verdict in ("fail", "pass"))
+    measured = (
+        Measured(at, "fail", "status 200", "status 503", 0.5),
+        Measured(at + timedelta(seconds=10), "pass", "status 200", "status 200", 1.5),
+    )
     page = Checked(False, 0, "page", "get", "GET /", "status 200", False, at, "pass", "status 200", measured)
     cart = replace(page, after=True, name="cart")
     stages = (Stage(at, False, "running", "ben@elsewhere"), Stage(at, False, stage, "ben@elsewhere"))
@@ -288,7 +292,13 @@ def test_what_others_found_before_anybody_looked_is_shown_too(rig: Rig) -> None:
     attendant = rig.attendant(at=rig.snapshot("Succeeded"))
     assert (attendant.state.stage, attendant.state.owner) == ("accepted", "ben@elsewhere")
     (page,) = attendant.state.results
-    assert (page.name, page.verdict, page.attempts, page.failures, page.seconds) == ("page", "pass", 2, 1, 3)
+    assert (page.name, page.verdict, page.attempts, page.failures, page.seconds) == (
+        "page",
+        "pass",
+        2,
+        1,
+        10.5,
+    )
 
 
 def test_what_others_found_is_told_with_it_when_the_deployment_has_failed(rig: Rig) -> None:
