@@ -10,8 +10,12 @@ import sys
 from pathlib import Path
 
 from bgdeploy.sandbox import control
+from bgdeploy.sandbox.lock import FolderLock
 from bgdeploy.sandbox.server import Server
 from bgdeploy.sandbox.world import Settings
+
+log = logging.getLogger("bgdeploy.sandbox")
+_LOOKING_AFTER = 1.0  # real seconds between two looks at the sandbox's own files
 
 
 def main() -> None:
@@ -23,20 +27,31 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: server.stopping.set())
     server.start()
-    control.write_state(
-        control.Running(
-            server.endpoint,
-            server.access_key,
-            server.secret_key,
-            settings.region,
-            os.getpid(),
-            str(settings.home),
-            settings.speed,
-        )
+    running = control.Running(
+        server.endpoint,
+        server.access_key,
+        server.secret_key,
+        settings.region,
+        os.getpid(),
+        str(settings.home),
+        settings.speed,
     )
-    server.stopping.wait()
+    lock = FolderLock(settings.home)
+    ours = control.keep(running, lock)
+    while ours and not server.stopping.wait(_LOOKING_AFTER):
+        ours = _kept(running, lock)
     server.close()
+    if not ours:
+        log.error("it ends: another one has %s, or the folder is gone", settings.home)
     control.forget_state(settings.home, os.getpid())
+
+
+def _kept(running: control.Running, lock: FolderLock) -> bool:
+    try:
+        return control.keep(running, lock)
+    except OSError:  # such as a full disk: whoever has the endpoint and the key can go on
+        log.exception("%s cannot be kept up", running.home)
+        return True
 
 
 if __name__ == "__main__":

@@ -21,10 +21,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bgdeploy.clock import Clock, SystemClock
+from bgdeploy.sandbox.lock import FolderLock, holder
 from bgdeploy.sandbox.record import Recorded
 
 _PATIENCE = 60.0  # real seconds for a start
 _GRACE = 5.0  # real seconds for a stop; then it is killed, and its reaper ends what it had started
+_SETTLING = (
+    6.0  # real seconds in which one that starts, ends, or has lost its state file is through with that
+)
 _STATE = "sandbox.json"
 
 
@@ -77,18 +81,42 @@ def default_home() -> Path:
     return Path(state) / "bgdeploy" / "sandbox"
 
 
-def find(home: Path | None = None) -> Running | None:
-    """Return the sandbox that runs in `home`, None when none does."""
-    path = (home or default_home()) / _STATE
-    try:
-        running = Running(**json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+def find(home: Path | None = None, *, clock: Clock | None = None) -> Running | None:
+    """Return the sandbox that runs in `home`, None when none does. Raises SandboxError when it cannot be reached."""
+    folder, found = home or default_home(), list[Running]()
+
+    def settled() -> bool:
+        found.extend(filter(None, [_reach(folder)]))
+        return bool(found) or holder(folder) is None
+
+    if not _until(settled, clock or SystemClock(), _SETTLING):
+        pid = holder(folder)
+        raise SandboxError(
+            f"a sandbox runs in {folder}{f', process {pid},' if pid else ''} and does not answer",
+            f"{f'`kill -9 {pid}`' if pid else f'ending the process that holds {folder}/sandbox.lock'} stops it; "
+            "everything in it is lost",
+        )
+    return found[0] if found else None
+
+
+def _reach(folder: Path) -> Running | None:
+    """Return the sandbox that the state file tells of, if it answers."""
+    running = _told(folder)
+    if running is None:
         return None
     try:
         _ask(running, "ping")
     except (OSError, http.client.HTTPException, SandboxError):
         return None
     return running
+
+
+def _told(folder: Path) -> Running | None:
+    """Return what the state file says, None when that is nothing."""
+    try:
+        return Running(**json.loads((folder / _STATE).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
 
 
 def start(home: Path | None = None, *, clock: Clock | None = None, **settings: Any) -> Running:
@@ -99,7 +127,7 @@ def start(home: Path | None = None, *, clock: Clock | None = None, **settings: A
     folder = (home or default_home()).absolute()
     _private_folder(folder)
     with _one_at_a_time(folder):
-        running = find(folder)
+        running = find(folder, clock=clock)
         if running is not None:
             _refuse_other_speed(running, settings)
             return running
@@ -108,7 +136,7 @@ def start(home: Path | None = None, *, clock: Clock | None = None, **settings: A
 
 def stop(home: Path | None = None, *, clock: Clock | None = None) -> bool:
     """Stop the sandbox of `home` and return whether one ran. Raises SandboxError when it will not end."""
-    running = find(home)
+    running = find(home, clock=clock)
     if running is None:
         return False
     with suppress(OSError, http.client.HTTPException):  # it may be gone before it has answered
@@ -116,6 +144,7 @@ def stop(home: Path | None = None, *, clock: Clock | None = None) -> bool:
     if not _until(lambda: not _alive(running.pid), clock or SystemClock(), _GRACE):
         with suppress(ProcessLookupError):
             os.kill(running.pid, signal.SIGKILL)
+        _until(lambda: not _alive(running.pid), clock or SystemClock(), _GRACE)
     (Path(running.home) / _STATE).unlink(missing_ok=True)
     return True
 
@@ -136,6 +165,19 @@ def calls(running: Running) -> list[Recorded]:
     Each is there before its caller has the answer. Those of functions and tasks are among them, with their role.
     """
     return [Recorded(**each) for each in _ask(running, "calls", method="POST")["calls"]]
+
+
+def keep(running: Running, lock: FolderLock, clock: Clock | None = None) -> bool:
+    """Keep the folder ours and its state file true, whatever happens to its files; return whether it is ours.
+
+    Without them nobody would find a sandbox that runs, or end it, and the next start would put another beside it.
+    """
+    # Whoever looks for a sandbox holds the lock for a moment.
+    if not lock.held() and not _until(lock.take, clock or SystemClock(), 1.0):
+        return False
+    if _told(Path(running.home)) != running:
+        write_state(running)
+    return True
 
 
 def write_state(running: Running) -> None:
@@ -207,7 +249,7 @@ def _spawn(folder: Path, settings: Mapping[str, Any], clock: Clock) -> Running:
     found: list[Running] = []
 
     def up() -> bool:
-        running = find(folder)
+        running = _reach(folder)
         if running is not None and running.pid == process.pid:
             found.append(running)
         return bool(found) or process.poll() is not None

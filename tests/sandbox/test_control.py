@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ import pytest
 from bgdeploy.clock import SystemClock
 from bgdeploy.sandbox import control
 from bgdeploy.sandbox.control import Running, SandboxError
+from bgdeploy.sandbox.lock import FolderLock, holder
+from tests.clocks import HandClock
 
 
 def _client(running: Running, service: str) -> Any:
@@ -102,6 +105,11 @@ def test_its_status_tells_what_it_holds_and_a_reset_empties_it(sandbox: Running)
     assert ecs.list_clusters()["clusterArns"] == []
 
 
+def test_one_whose_state_file_is_lost_is_found_all_the_same(sandbox: Running) -> None:
+    (Path(sandbox.home) / "sandbox.json").write_text("{", encoding="utf-8")
+    assert control.start(Path(sandbox.home), speed=sandbox.speed) == sandbox
+
+
 # Ones of our own
 
 
@@ -152,6 +160,58 @@ def test_one_that_was_killed_does_not_hinder_the_next(home: Path) -> None:
     second = control.start(home)
     assert second.pid != first.pid
     assert second.access_key != first.access_key
+
+
+# What a running one looks after
+
+
+def _running(home: Path) -> Running:
+    return Running("http://127.0.0.1:1", "key", "secret", "us-east-1", os.getpid(), str(home), 60.0)
+
+
+def test_a_state_file_that_somebody_changed_is_written_again(tmp_path: Path) -> None:
+    running, lock = _running(tmp_path), FolderLock(tmp_path)
+    (tmp_path / "sandbox.json").write_text("{}", encoding="utf-8")
+    assert control.keep(running, lock)
+    assert json.loads((tmp_path / "sandbox.json").read_text(encoding="utf-8")) == asdict(running)
+    lock.release()
+
+
+def test_a_lock_whose_file_somebody_removed_is_taken_again(tmp_path: Path) -> None:
+    running, lock = _running(tmp_path), FolderLock(tmp_path)
+    assert control.keep(running, lock)
+    (tmp_path / "sandbox.lock").unlink()
+    assert holder(tmp_path) is None
+    assert control.keep(running, lock)
+    assert holder(tmp_path) == os.getpid()
+    lock.release()
+
+
+def test_a_folder_that_another_one_has_is_not_kept(tmp_path: Path) -> None:
+    others = FolderLock(tmp_path)
+    assert others.take()
+    assert not control.keep(_running(tmp_path), FolderLock(tmp_path), HandClock())
+    assert not (tmp_path / "sandbox.json").exists()
+    others.release()
+    assert control.keep(_running(tmp_path), others, HandClock())
+    others.release()
+
+
+def test_a_folder_that_is_gone_is_not_kept(tmp_path: Path) -> None:
+    assert not control.keep(_running(tmp_path / "gone"), FolderLock(tmp_path / "gone"), HandClock())
+
+
+def test_one_that_runs_and_does_not_answer_is_no_reason_to_start_another(tmp_path: Path) -> None:
+    lock = FolderLock(tmp_path)
+    assert lock.take()
+    with pytest.raises(SandboxError, match=r"a sandbox runs in .* and does not answer") as caught:
+        control.start(tmp_path, clock=HandClock())
+    assert f"`kill -9 {os.getpid()}` stops it" in caught.value.hint
+    (tmp_path / "sandbox.lock").write_text("", encoding="utf-8")
+    with pytest.raises(SandboxError) as caught:
+        control.find(tmp_path, clock=HandClock())
+    assert "ending the process that holds" in caught.value.hint
+    lock.release()
 
 
 # None
