@@ -21,6 +21,9 @@ import boto3
 from botocore.exceptions import ClientError
 
 T = TypeVar("T")
+# How this file and bgdeploy talk with each other, which bgdeploy reads without running it. 1: whoever claims the checks
+# owns the answer. 2: as 1, and with CHECKS_FROM=hook the checks are run here.
+PROTOCOL = 2
 POLL_SECONDS = 0.5
 # What AWS says when it wants a call later, as the services that this function calls word it.
 LATER = ("SlowDown", "ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bgdeploy.cli.invocation import Invocation, Result
-from bgdeploy.errors import BgdeployError, Exit, UsageError
+from bgdeploy.errors import WARNING, BgdeployError, Exit, UsageError
 from bgdeploy.provision.plan import Action
 
 if TYPE_CHECKING:
@@ -23,20 +23,11 @@ if TYPE_CHECKING:
 
 def open_stack(invocation: Invocation) -> tuple[Settings, Aws, list[Resource]]:
     """Return the project's settings, AWS, and every resource of its stack. Raises UsageError and ConfigError."""
+    from bgdeploy.hookfiles import require_hook
     from bgdeploy.stack import build
 
     settings = invocation.settings()
-    if not (invocation.project / "hook_lambda" / "handler.py").is_file():
-        raise UsageError(
-            "the project has no hook_lambda/handler.py, which answers CodeDeploy's hook",
-            "`bgdeploy init` writes the one that bgdeploy brings along",
-        )
-    asks = settings.config.checks_from == "hook"
-    if asks and not (invocation.project / "hook_lambda" / "checks.py").is_file():
-        raise UsageError(
-            "the project has no hook_lambda/checks.py, with which the hook runs checks (checks_from: hook)",
-            "`bgdeploy init` writes it, and leaves what is there; a handler.py of before must go first",
-        )
+    require_hook(invocation.project, settings.config)
     aws = invocation.aws(settings)
     return settings, aws, build(settings, invocation.project, aws.account, aws.region)
 
@@ -67,11 +58,17 @@ def plan(invocation: Invocation, exit_code: bool) -> Result:
 @click.pass_obj
 def provision(invocation: Invocation, yes: bool, adopted: tuple[str, ...]) -> Result:
     """Make AWS match the config."""
+    from bgdeploy.hookfiles import hook_doubts
     from bgdeploy.provision import converge
     from bgdeploy.release.scaling import remembered, restore
     from bgdeploy.views.progress import summary
 
     settings, aws, resources = open_stack(invocation)
+    doubts = [
+        f"{text}; {hint}" for text, hint in hook_doubts(invocation.project / "hook_lambda", settings.config)
+    ]
+    for doubt in doubts:
+        invocation.say(WARNING + invocation.spelled(doubt))
     found = converge.look_up(aws, resources)
     planned = converge.examine(aws, resources, found, adopted)
     _require_known(adopted, planned)
@@ -97,7 +94,7 @@ def provision(invocation: Invocation, yes: bool, adopted: tuple[str, ...]) -> Re
         closed,
         f"production: {url}",
     ]
-    data = {**outcome.as_dict(), "production": {"url": url}, "auto_scaling": scaling}
+    data = {**outcome.as_dict(), "production": {"url": url}, "auto_scaling": scaling, "warnings": doubts}
     return Result(data, invocation.spelled("\n".join(filter(None, lines))))
 
 

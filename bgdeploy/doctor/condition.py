@@ -39,6 +39,9 @@ class HookSeen:
     current: bool = False  # its code is the project's
     denied: tuple[str, ...] = ()  # what its role may not do, of all that an answer takes
     simulated: bool = False  # IAM itself said so; else the role's policies were read
+    doubts: tuple[
+        tuple[str, str], ...
+    ] = ()  # what the project's code may not be able to do, and what to do about it
 
 
 @dataclass(frozen=True)

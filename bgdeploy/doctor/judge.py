@@ -215,6 +215,7 @@ def _hook(hook: HookSeen) -> Iterator[Finding]:
     if hook.state and not hook.current:
         text = f"the code of the function {hook.name} is not the project's hook_lambda/"
         found.append(Finding("hook", "warning", text, "`bgdeploy provision` brings it there"))
+    found += [Finding("hook", "warning", text, hint) for text, hint in hook.doubts]
     yield from found or [
         Finding("hook", "ok", f"{hook.name} is Active, has the project's code and may answer")
     ]

@@ -11,6 +11,7 @@ from bgdeploy.config import Settings
 from bgdeploy.doctor import alarms, deployments, roles, room
 from bgdeploy.doctor.condition import Condition, HookSeen, TopicSeen, Unread
 from bgdeploy.errors import BgdeployError
+from bgdeploy.hookfiles import hook_doubts
 from bgdeploy.provision.resource import Foreseen, Look, Resource
 from bgdeploy.provision.walk import walk
 from bgdeploy.release import preflight
@@ -92,9 +93,10 @@ def _hook(patient: Patient) -> HookSeen:
     """Return the state of the hook's function, and whether it is the project's and may answer."""
     aws = patient.aws
     (function,) = patient.all(Function)
+    doubts = tuple(hook_doubts(function.folder, patient.settings.config))
     found = function.find(Look(aws))
     if found is None:
-        return HookSeen(function.name)
+        return HookSeen(function.name, doubts=doubts)
     code = function.desired(Foreseen(aws))["CodeSha256"]
     denied, simulated = roles.denied_answers(aws, function.role, patient.settings.names)
     return HookSeen(
@@ -104,4 +106,5 @@ def _hook(patient: Patient) -> HookSeen:
         current=found.get("CodeSha256") == code,
         denied=denied,
         simulated=simulated,
+        doubts=doubts,
     )

@@ -279,6 +279,15 @@ def test_a_hook_that_may_not_answer_is_told(clinic: Clinic, doctor: Doctor) -> N
     assert hook[2].startswith("its role may not codedeploy:PutLifecycleEventHookExecutionStatus (IAM says)")
 
 
+def test_a_hook_whose_code_is_no_python_is_told(clinic: Clinic, doctor: Doctor) -> None:
+    handler = clinic.folder / "hook_lambda/handler.py"
+    text = handler.read_text(encoding="utf-8")
+    handler.write_text("def handler(", encoding="utf-8")
+    told = [each["text"] for each in doctor.run()["result"]["findings"] if each["check"] == "hook"]
+    handler.write_text(text, encoding="utf-8")
+    assert any("cannot be read as Python" in each for each in told)
+
+
 def test_a_hook_with_other_code_is_told_and_one_that_is_gone_fails(clinic: Clinic, doctor: Doctor) -> None:
     handler = clinic.folder / "hook_lambda/handler.py"
     text = handler.read_text(encoding="utf-8")

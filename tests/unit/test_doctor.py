@@ -133,6 +133,12 @@ def test_where_all_is_well_every_check_says_so() -> None:
         ({"hook": HookSeen("h")}, "hook", "fails", "the hook's function is missing"),
         ({"hook": HookSeen("h", "Pending", current=True)}, "hook", "fails", "is Pending, not Active"),
         ({"hook": HookSeen("h", "Active", "Failed", current=True)}, "hook", "fails", "last update"),
+        (
+            {"hook": HookSeen("h", "Active", current=True, doubts=(("it is older", "move it away"),))},
+            "hook",
+            "warning",
+            "it is older",
+        ),
         ({"hook": HookSeen("h", "Active")}, "hook", "warning", "is not the project's hook_lambda/"),
         (
             {"hook": HookSeen("h", "Active", current=True, denied=("codedeploy:Put",), simulated=True)},
