@@ -177,6 +177,7 @@ class Following:
 
     def _follow(self, until: Until, timeout: float | None) -> Ending:
         from bgdeploy.cli.steering import steering
+        from bgdeploy.release.ending import cancelled
         from bgdeploy.release.watch import follow
         from bgdeploy.views.release import showing
 
@@ -201,7 +202,7 @@ class Following:
                 for companion in self.companions:
                     companion.see(frame)
 
-            return follow(
+            ended = follow(
                 self.reader,
                 self.deployment,
                 attendant=self.attendant,
@@ -210,6 +211,10 @@ class Following:
                 show=keep_and_show,
                 hear=hear,
             )
+        if ended.exit is Exit.INTERRUPTED and steer.stopped is not None:
+            snapshot = self.frame.snapshot if self.frame else None
+            return cancelled(snapshot, ended.deployment, steer.stopped, how="stopped watching")
+        return ended
 
     @contextmanager
     def _goes_on(self) -> Iterator[None]:

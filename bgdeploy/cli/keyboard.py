@@ -53,13 +53,16 @@ class Keyboard:
                 termios.tcsetattr(self._fd, termios.TCSADRAIN, self._kept)
 
     def _listen(self) -> None:
-        """Have the terminal tell each key at once: to begin with, and again when we were stopped and went on."""
+        """Have the terminal tell each key at once: to begin with, and again when we were stopped and went on.
+
+        What was typed before that was meant for somebody else: no `a a` of it may stop a deployment.
+        """
         import termios
         import tty
 
         with suppress(termios.error):
             if termios.tcgetattr(self._fd)[3] & termios.ICANON:
-                tty.setcbreak(self._fd, termios.TCSANOW)
+                tty.setcbreak(self._fd, termios.TCSAFLUSH)
 
     def _ours(self) -> bool:
         """Tell whether we may touch the terminal: a job in the background that does is stopped."""

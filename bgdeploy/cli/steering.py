@@ -31,6 +31,7 @@ class Steering:
 
     def __init__(self, invocation: Invocation, reader: Reader, keys: Keyboard | None) -> None:
         self.panel: Panel | None = None  # None: nobody can press a key
+        self.stopped: str | None = None  # what CodeDeploy said when a key had it stop the deployment
         self._clock = invocation.clock  # the person's time, and not the sandbox's
         self._reader = reader
         self._keys = keys
@@ -65,7 +66,7 @@ class Steering:
             self._logs = not self._logs
         elif action is Action.STOP:
             self._stop(frame.snapshot)
-        else:
+        elif not self._deeds:  # pressed again while AWS is being asked it means the same, and no later wait
             self._begin(lambda: self._promote(action, frame))
 
     def _stop(self, snapshot: Snapshot) -> None:
@@ -81,7 +82,12 @@ class Steering:
         self._stop_asked_at = None
         by = stopping.by_me("the board's key a")
         bucket, ident = self._reader.target.bucket, snapshot.deployment.id
-        self._begin(lambda: f"it is being stopped: {stopping.stop(self._reader.aws, bucket, ident, by)}")
+
+        def stop() -> str:
+            self.stopped = stopping.stop(self._reader.aws, bucket, ident, by)
+            return f"it is being stopped: {self.stopped}"
+
+        self._begin(stop)
 
     def _promote(self, action: Action, frame: Frame) -> str:
         from bgdeploy.release import operations

@@ -37,7 +37,7 @@ class Kind(str, Enum):
     FAILED = "failed"
     GAVE_UP = "gave up waiting"
     DETACHED = "detached"
-    CANCELLED = "cancelled"  # whoever followed it was cancelled, and has stopped it
+    CANCELLED = "cancelled"  # whoever followed it has stopped it, and was cancelled or left
 
     def __str__(self) -> str:
         return self.value

@@ -108,8 +108,8 @@ def detached(snapshot: Snapshot | None, deployment_id: str) -> Ending:
     return _left(snapshot, deployment_id, Kind.DETACHED, Exit.INTERRUPTED, "stopped watching")
 
 
-def cancelled(snapshot: Snapshot | None, deployment_id: str, said: str) -> Ending:
-    """Return the end of a watching that was cancelled, and has stopped the deployment: exit 130.
+def cancelled(snapshot: Snapshot | None, deployment_id: str, said: str, how: str = "cancelled") -> Ending:
+    """Return the end of a watching that was cancelled or left, and has stopped the deployment: exit 130.
 
     How that ends is CodeDeploy's, which `said` something about the stop.
     """
@@ -118,7 +118,7 @@ def cancelled(snapshot: Snapshot | None, deployment_id: str, said: str) -> Endin
     return replace(
         left,
         kind=Kind.CANCELLED,
-        headline=f"cancelled: deployment {deployment_id} is being stopped and rolled back{where}",
+        headline=f"{how}: deployment {deployment_id} is being stopped and rolled back{where}",
         why=(f"CodeDeploy says: {said}",) if said else (),
     )
 
@@ -300,7 +300,8 @@ def problems_with(snapshot: Snapshot, expected: Side, page: Page | None = None) 
     if (
         wanted and wanted.running and not wanted.healthy
     ):  # CodeDeploy's success does not prove that it is well
-        found.append(f"no task of {wanted.version} is healthy, of {wanted.running}")
+        why = f": {wanted.trouble[0]}" if wanted.trouble else ""
+        found.append(f"no task of {wanted.version} is healthy, of {wanted.running}{why}")
     if page and page.status is not None and page.status >= 500:
         found.append(f"{page.url} answers {page.status}, which is not < 500")
     return tuple(found)

@@ -76,6 +76,13 @@ def test_success_without_a_healthy_task_needs_a_person() -> None:
     assert ended.why == ("no task of v2 is healthy, of 1",)
 
 
+def test_who_is_not_healthy_is_told_with_the_reason() -> None:
+    why = "a target is unhealthy: Health checks failed with these codes: [500]"
+    sets = tuple(replace(each, healthy=0, trouble=(why,)) for each in d.linear(985).task_sets)
+    ended = ending(replace(d.linear(985), task_sets=sets), page=PAGE)
+    assert ended.why == (f"no task of v2 is healthy, of 1: {why}",)
+
+
 def test_a_page_that_this_machine_cannot_reach_is_no_failure() -> None:
     ended = ending(d.linear(985), page=Page("http://shop.example/", None, "ConnectTimeoutError: 3 s"))
     assert ended.exit is Exit.DONE
@@ -270,6 +277,13 @@ def test_a_cancelled_job_says_what_it_has_stopped_and_leaves_the_rest_to_whoever
     assert (ended.kind, ended.exit) == (Kind.CANCELLED, Exit.INTERRUPTED)
     assert ended.why == ("CodeDeploy says: Deployment is being stopped",)
     assert ended.next == (f"bgdeploy watch {d.ID}",)
+
+
+def test_who_stops_it_and_leaves_is_not_told_that_it_goes_on() -> None:
+    ended = cancelled(d.linear(150), d.ID, "", how="stopped watching")
+    assert ended.headline == (
+        f"stopped watching: deployment {d.ID} is being stopped and rolled back (it was shifting)"
+    )
 
 
 @pytest.mark.parametrize("kind", [detached, lambda s, i: gave_up(s, i, "30m00s are over")])
