@@ -298,4 +298,6 @@ def checks_text(state: ChecksState, *, shifted: bool = False) -> str:
     text = _STAGES[state.stage][0]
     if state.stage == "passed" and any(result.observed and not result.passed for result in state.results):
         text = "all that decide have passed"
+    if state.stage == "passed" and not state.results:
+        text = "none to run"
     return _SHIFTED.get(state.stage, text) if shifted else text

@@ -20,6 +20,13 @@ _ROUTE = (
     "endpoints, or the VPC endpoints of ECR, S3, CloudWatch Logs and Secrets Manager; `bgdeploy doctor` looks"
 )
 _ROLE = "`bgdeploy plan` shows what the execution role lacks, `bgdeploy provision` gives it back"
+_UNHEALTHY = "nothing answers the health check as it should"
+_WRONG_STATUS = "the application answers the health check, but not with 200 to 399"
+_NO_ANSWER = (
+    "the health check gets no answer in time: "
+    "the port is closed to the load balancer, or the application is slow"
+)
+_HOW_UNHEALTHY = {_WRONG_STATUS, _NO_ANSWER}
 
 # The first that matches is the answer, so what is special stands before what is general. The words are those of
 # ECS's stopped reasons and service events, ELB's reason codes and CodeDeploy's errors (aws-facts 1.4, 4.3, 7.3).
@@ -107,12 +114,12 @@ _TABLE: tuple[tuple[str, str, str], ...] = (
     # Health
     (
         r"Health checks failed with these codes|ResponseCodeMismatch",
-        "the application answers the health check, but not with 200 to 399",
+        _WRONG_STATUS,
         "check load_balancer.health_check.path, and what the application answers there",
     ),
     (
         r"Request timed out|Target\.Timeout",
-        "the health check gets no answer in time: the port is closed to the load balancer, or the application is slow",
+        _NO_ANSWER,
         "check container.port, the tasks' security group, and load_balancer.health_check.timeout",
     ),
     (
@@ -122,7 +129,7 @@ _TABLE: tuple[tuple[str, str, str], ...] = (
     ),
     (
         r"connection refused|Target\.FailedHealthChecks|failed ELB health checks|is unhealthy",
-        "nothing answers the health check as it should",
+        _UNHEALTHY,
         "the application must listen on container.port of every address (0.0.0.0), and answer "
         "load_balancer.health_check.path in time",
     ),
@@ -186,6 +193,8 @@ _MOST = 2  # more would hide the one that matters
 def hints(said: Iterable[str]) -> tuple[Hint, ...]:
     """Return what the messages mean, each meaning once, in their order; none for what nobody has seen before."""
     found = {hint: None for text in said if (hint := _hint(text))}
+    if any(hint.means in _HOW_UNHEALTHY for hint in found):  # then how is told, and that it is so is no news
+        found = {hint: None for hint in found if hint.means != _UNHEALTHY}
     return tuple(found)[:_MOST]
 
 

@@ -21,6 +21,7 @@ _OPERATORS = {
 }
 # A service's events that say why its tasks do not come up; the rest is progress (aws-facts 6.2, 11 no. 9).
 _TROUBLE = re.compile(r"unhealthy|unable to|failed", re.IGNORECASE)
+_TARGET_GROUP = re.compile(r"arn:[\w-]+:elasticloadbalancing:[\w-]*:\d*:targetgroup/([\w-]+)/\w+")
 
 
 def utc(moment: datetime | None) -> datetime | None:
@@ -286,7 +287,7 @@ def _stopped(task: Raw) -> StoppedTask:
     ended = [one["name"] for one in containers if one.get("exitCode")] or [one["name"] for one in containers]
     return StoppedTask(
         id=task.get("taskArn", "").rpartition("/")[2],
-        why="a task stopped: " + "; ".join(parts),
+        why="a task stopped: " + _short("; ".join(parts)),
         failed=task.get("stopCode") not in {"SpotInterruption", "TerminationNotice"},
         container=next(iter(ended), ""),
     )
@@ -300,5 +301,10 @@ def service_trouble(service: Raw, task_set_id: str, since: datetime | None) -> t
         of_another = "taskSet " in message and task_set_id not in message
         old = since is None or (utc(event.get("createdAt")) or since) < since
         if not (of_another or old) and _TROUBLE.search(message):
-            said[message] = None
+            said[_short(message)] = None
     return tuple(said)
+
+
+def _short(message: str) -> str:
+    """Return a message of ECS's with target groups by their names: whole ARNs hide what it says."""
+    return _TARGET_GROUP.sub(r"\1", message)

@@ -13,7 +13,7 @@ from bgdeploy.errors import Exit
 from bgdeploy.release.changes import alarm_text, alarm_verdict, checks_text, tries_text
 from bgdeploy.release.checks import CheckResult, ChecksState
 from bgdeploy.release.phase import duration, length, new_version, old_version
-from bgdeploy.release.snapshot import Event, Snapshot
+from bgdeploy.release.snapshot import Alarm, Event, Snapshot
 from bgdeploy.views.finished import Finished
 from bgdeploy.views.theme import printable
 
@@ -108,7 +108,14 @@ def _check(result: CheckResult) -> _Row:
 def _alarms(snapshot: Snapshot) -> Iterator[_Row]:
     for alarm in snapshot.alarms:
         sign = {"OK": "✅", "INSUFFICIENT_DATA": "·"}.get(alarm.state, "❌")
-        yield sign, alarm.name, alarm_text(alarm), alarm_verdict(alarm)
+        yield sign, alarm.name, alarm_text(alarm), _measured(alarm)
+
+
+def _measured(alarm: Alarm) -> str:
+    """Return what an alarm has measured beside its limit; past that is only one that is on."""
+    if alarm.state == "ALARM" or not alarm_verdict(alarm):
+        return alarm_verdict(alarm)
+    return f"{alarm.value:g} (alarm when {alarm.operator} {alarm.limit:g})"
 
 
 def _table(title: str, head: _Row, rows: Iterator[_Row] | Sequence[_Row]) -> str:

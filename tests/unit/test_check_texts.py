@@ -88,3 +88,7 @@ def test_not_all_have_passed_when_one_that_is_only_observed_has_not() -> None:
     passed = replace(OPEN, verdict="pass")
     assert checks_text(ChecksState("passed", "me", (passed,))) == "all passed"
     assert checks_text(ChecksState("passed", "me", (passed, seen))) == "all that decide have passed"
+
+
+def test_no_checks_are_not_all_passed() -> None:
+    assert checks_text(ChecksState("passed", "me")) == "none to run"

@@ -53,6 +53,14 @@ def stopped() -> Finished:
 # The summary
 
 
+def test_an_alarm_that_is_off_is_not_said_to_be_past_its_limit() -> None:
+    over = stopped()
+    snapshot = alarm_run()[-1]
+    quiet = tuple(replace(alarm, state="OK", value=0.0) for alarm in snapshot.alarms)
+    told = summary(replace(over, snapshot=replace(snapshot, alarms=quiet)))
+    assert "| OK | 0 (alarm when &gt;= 1) |" in told
+
+
 def test_the_summary_tells_verdict_reasons_phases_checks_alarms_and_next_steps() -> None:
     told = summary(stopped())
     assert told.startswith("### ❌ rolled back: v2 was stopped by an alarm at AllowTraffic")

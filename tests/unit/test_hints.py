@@ -76,3 +76,13 @@ def test_the_same_meaning_is_told_once_and_what_nobody_knows_not_at_all() -> Non
     said = ["web exited with 1", "web exited with 3", "something new"]
     assert len(hints(said)) == 1
     assert hints(["something new"]) == ()
+
+
+def test_how_a_health_check_fails_says_more_than_that_it_does() -> None:
+    said = (
+        "a task stopped: Task failed ELB health checks in (target-group t)",
+        "a target is unhealthy: Health checks failed with these codes: [500]",
+    )
+    assert [hint.means for hint in hints(said)] == [
+        "the application answers the health check, but not with 200 to 399"
+    ]

@@ -156,6 +156,14 @@ def test_a_service_event_counts_when_it_is_new_bad_and_of_this_task_set() -> Non
     )
 
 
+def test_a_service_event_names_the_target_group_and_not_its_whole_arn() -> None:
+    arn = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/shop-dev-blue/9be6362c92744684"
+    event = {"message": f"(service s) (port 80) is unhealthy in (target-group {arn})", "createdAt": d.T0}
+    assert parse.service_trouble({"events": [event]}, "ecs-svc/2", d.T0) == (
+        "(service s) (port 80) is unhealthy in (target-group shop-dev-blue)",
+    )
+
+
 def test_the_targets_numbers_replace_the_services_and_nothing_else() -> None:
     green = d.task_set("green", "ACTIVE", running=0)
     info = {
