@@ -85,7 +85,12 @@ def stop(invocation: Invocation, deployment: str | None, no_rollback: bool, yes:
 
 
 def _running(reader: Reader, deployment: str | None, verb: str) -> Snapshot:
-    """Return the deployment that is meant. Raises BgdeployError when none is named and none is active."""
+    """Return the deployment that is meant. Raises BgdeployError when none is named and none is active, or it is over.
+
+    CodeDeploy takes a stop of what is stopped, and does nothing; and who stopped it would be noted wrongly.
+    """
+    from bgdeploy.release import operations
+
     found = deployment or reader.active()
     if found is None:
         raise BgdeployError(
@@ -93,7 +98,10 @@ def _running(reader: Reader, deployment: str | None, verb: str) -> Snapshot:
             "`bgdeploy status` shows what is live",
             {"stack": reader.target.group},
         )
-    return reader.read(found)
+    snapshot = reader.read(found)
+    if snapshot.deployment.over:
+        raise operations.over(found, reader.aws.region)
+    return snapshot
 
 
 def _left_behind(snapshot: Snapshot) -> str:

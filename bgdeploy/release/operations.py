@@ -84,6 +84,16 @@ _REFUSALS = {
 }
 
 
+def over(deployment_id: str, region: str) -> BgdeployError:
+    """Return what is to be raised of a deployment that has ended."""
+    return _refusal("DeploymentAlreadyCompletedException", deployment_id, region)
+
+
+def _refusal(code: str, deployment_id: str, region: str) -> BgdeployError:
+    message, hint = (text.format(id=deployment_id, region=region) for text in _REFUSALS[code])
+    return BgdeployError(message, hint, {"deployment": deployment_id})
+
+
 @contextmanager
 def _sentences(aws: Aws, deployment_id: str) -> Iterator[None]:
     """Turn the refusals that a person may meet into sentences."""
@@ -94,7 +104,4 @@ def _sentences(aws: Aws, deployment_id: str) -> Iterator[None]:
     except ClientError as error:
         if error_code(error) not in _REFUSALS:
             raise
-        message, hint = (
-            text.format(id=deployment_id, region=aws.region) for text in _REFUSALS[error_code(error)]
-        )
-        raise BgdeployError(message, hint, {"deployment": deployment_id}) from error
+        raise _refusal(error_code(error), deployment_id, aws.region) from error

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import boto3
 import pytest
@@ -11,10 +12,12 @@ from botocore.config import Config
 from botocore.stub import Stubber
 
 from bgdeploy.aws import Aws
+from bgdeploy.cli.operate import _running
 from bgdeploy.errors import BgdeployError
 from bgdeploy.names import Names
 from bgdeploy.release import operations
 from bgdeploy.release.phase import Phase
+from bgdeploy.release.reader import Reader
 from bgdeploy.release.target import find_target
 from tests import deployments as d
 from tests.clocks import HandClock
@@ -99,3 +102,9 @@ def test_a_group_that_deploys_no_service_is_not_ours(aws: StubbedAws) -> None:
     aws.stubber.add_response("get_deployment_group", {"deploymentGroupInfo": {"computePlatform": "Server"}})
     with pytest.raises(BgdeployError, match="deploys no ECS service"):
         find_target(aws, Names("shop-dev"))
+
+
+def test_what_is_over_already_is_neither_stopped_nor_noted() -> None:
+    reader = SimpleNamespace(read=lambda _: d.linear(985), aws=SimpleNamespace(region="us-east-1"))
+    with pytest.raises(BgdeployError, match=f"deployment {d.ID} is over already"):
+        _running(cast(Reader, reader), d.ID, "stop")
