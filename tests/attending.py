@@ -48,7 +48,12 @@ class CodeDeploy:
     def __init__(self) -> None:
         self.answers: list[tuple[str, float]] = []
         self.stops: list[bool] = []  # with a rollback, or without
+        self.approved: list[str] = []
         self.failures: list[str] = []
+
+    def continue_deployment(self, **params: Any) -> None:
+        self._fail("ContinueDeployment")
+        self.approved.append(params["deploymentWaitType"])
 
     def stop_deployment(self, **params: Any) -> dict[str, str]:
         assert params["deploymentId"] == DEPLOYMENT

@@ -144,14 +144,13 @@ def _follow(
     until: Until | None,
     timeout: int | None,
 ) -> Result:
-    from bgdeploy.release.back import Approving, returned
+    from bgdeploy.release.back import returned
 
-    approving = Approving(attendant(invocation, reader, started.record), reader)
     following = Following(
         invocation,
         reader,
         started.deployment_id,
-        approving,
+        attendant(invocation, reader, started.record),
         started=True,
         judge=returned(way.left.version),
         companions=companions(invocation, reader),

@@ -7,32 +7,25 @@ more, which is a deployment like any other. Nothing is ever deregistered.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bgdeploy.aws import Attrs, absent
 from bgdeploy.config import Settings
 from bgdeploy.errors import WARNING, BgdeployError, Exit
 from bgdeploy.names import PLACEHOLDER
-from bgdeploy.release import appspec, operations, preflight, revision, traffic
+from bgdeploy.release import appspec, preflight, revision, traffic
 from bgdeploy.release.attending import inside
 from bgdeploy.release.attending.claimant import who
-from bgdeploy.release.checks import ChecksState, Mode, fill
+from bgdeploy.release.checks import Mode, fill
 from bgdeploy.release.ending import Ending
 from bgdeploy.release.image import present
-from bgdeploy.release.phase import Phase, new_version, phase
+from bgdeploy.release.phase import new_version
 from bgdeploy.release.reader import Reader
 from bgdeploy.release.records import past, record
 from bgdeploy.release.records.record import Record
 from bgdeploy.release.sides import VERSION_TAG
-from bgdeploy.release.snapshot import Snapshot
 from bgdeploy.release.start import Network, Prepared, Say, Started, config_made, launch
-from bgdeploy.release.watch import passing
-
-if TYPE_CHECKING:
-    from bgdeploy.release.attending.attendant import Attendant
 
 
 @dataclass(frozen=True)
@@ -207,39 +200,6 @@ def returned(version: str) -> Callable[[Ending], Ending]:
         return replace(ended, headline=told) if ended.exit is Exit.DONE else ended
 
     return judge
-
-
-@dataclass
-class Approving:
-    """Attends a way back as an attendant does, and approves it besides: nobody needs to (aws-facts 4.2)."""
-
-    attendant: Attendant
-    reader: Reader
-    _approved: bool = False
-    _seen: Snapshot | None = None
-
-    @property
-    def state(self) -> ChecksState:
-        return self.attendant.state
-
-    def attend(self, snapshot: Snapshot) -> None:
-        self.attendant.attend(snapshot)
-        fresh, self._seen = snapshot is not self._seen, snapshot
-        if fresh and not self._approved and phase(snapshot) is Phase.READY:
-            self._approve(snapshot.deployment.id)
-
-    def _approve(self, deployment_id: str) -> None:
-        try:
-            with suppress(BgdeployError):  # somebody else was faster
-                operations.promote(self.reader.aws, deployment_id, Phase.READY)
-        except Exception as error:
-            if passing(error) is None:
-                raise
-        else:
-            self._approved = True
-
-    def close(self) -> None:
-        self.attendant.close()
 
 
 def _deployment(reader: Reader, ident: str) -> Attrs | None:

@@ -17,9 +17,11 @@ from bgdeploy.clock import SystemClock
 from bgdeploy.release.analysis.expectations import Answer
 from bgdeploy.release.attending.attendant import Attendant
 from bgdeploy.release.attending.hook import Claims
+from bgdeploy.release.records import record as records
 from bgdeploy.release.records import stories
 from bgdeploy.release.records.record import Door
 from bgdeploy.release.records.story import Checked, Measured, Stage, Story
+from bgdeploy.release.snapshot import Snapshot
 from tests.attending import BUCKET, DEPLOYMENT, ELSEWHERE, TARGET, Account, Rig, rigged, until
 
 
@@ -326,3 +328,24 @@ def test_a_hook_that_does_not_check_after_all_has_its_checks_run_here(rig: Rig) 
     attendant = rig.attendant()
     until(lambda: attendant.state.stage == "passed")
     assert rig.answers == ["Succeeded"]
+
+
+def _ready(rig: Rig) -> Snapshot:
+    """The deployment after its checks, waiting for approval."""
+    snapshot = rig.snapshot("Succeeded")
+    return replace(snapshot, deployment=replace(snapshot.deployment, status="Ready"))
+
+
+def test_whoever_follows_a_way_back_approves_it_once(rig: Rig) -> None:
+    records.save(rig.aws, BUCKET, replace(rig.record, undoes="d-BAD"))
+    rig.aws.codedeploy.failures.append("ThrottlingException")
+    attendant = rig.attendant(remembers=False, at=_ready(rig))
+    assert rig.aws.codedeploy.approved == []
+    for _ in range(2):
+        attendant.attend(_ready(rig))
+    assert rig.aws.codedeploy.approved == ["READY_WAIT"]
+
+
+def test_a_release_waits_for_somebody_to_approve_it(rig: Rig) -> None:
+    rig.attendant(remembers=False, at=_ready(rig))
+    assert rig.aws.codedeploy.approved == []

@@ -24,6 +24,7 @@ from bgdeploy.release.ending import cancelled, detached, ending
 from bgdeploy.release.occasions import Occasion, at_end, occasions
 from bgdeploy.release.phase import phase
 from bgdeploy.release.posting import Notices, claimed, post
+from bgdeploy.release.records import record as records
 from bgdeploy.release.snapshot import Snapshot
 from bgdeploy.views.notice import notice
 from tests.attending import BUCKET, DEPLOYMENT, ELSEWHERE, TARGET, Account, Rig, rigged
@@ -255,6 +256,18 @@ def test_only_what_is_asked_for_is_told(rig: Rig) -> None:
         told.end(ending(snapshot))
         assert [json.loads(body)["text"][:1] for body in server.bodies] == ["✅"]
     assert by.said == []
+
+
+@pytest.mark.parametrize(("undoes", "asked"), [("", 1), ("d-BAD", 0)])
+def test_nobody_is_asked_to_approve_a_way_back(rig: Rig, undoes: str, asked: int) -> None:
+    records.save(rig.aws, BUCKET, replace(rig.record, undoes=undoes))
+    snapshot = ready()
+    snapshot = replace(snapshot, deployment=replace(snapshot.deployment, description=rig.record.description))
+    with serving(say(200)) as server:
+        told, _ = notifier(rig, server.url, on=("approval",))
+        told.see(frame(snapshot))
+        told.end(detached(snapshot, "d-1"))
+        assert len(server.bodies) == asked
 
 
 def test_an_environment_without_a_webhook_tells_nobody(rig: Rig) -> None:

@@ -16,6 +16,7 @@ from bgdeploy.aws import Aws
 from bgdeploy.config import EarlyFail
 from bgdeploy.release.analysis.metrics import Metrics
 from bgdeploy.release.attending import hook, inside
+from bgdeploy.release.attending.approving import Approving
 from bgdeploy.release.attending.claimant import Claimant
 from bgdeploy.release.attending.giving_up import GivingUp
 from bgdeploy.release.attending.guarding import Guarding
@@ -54,6 +55,7 @@ class Attendant:
         None  # what to ask of what bgdeploy did not start; None: nothing
     )
     _giving_up: GivingUp | None = None
+    _approving: Approving = field(init=False)
     _holding: Holding | None = None
     _guarding: Guarding | None = None
     _recalled: bool = False
@@ -67,6 +69,7 @@ class Attendant:
         self.me = self.me or Claimant.me()
         self._time = AwsTime(self.aws.clock)
         self._giving_up = GivingUp(self.aws, self.early) if self.early else None
+        self._approving = Approving(self.aws, self.target.bucket, self.record)
 
     @property
     def state(self) -> ChecksState:
@@ -80,6 +83,8 @@ class Attendant:
         self._time.set(snapshot.at)
         if self._giving_up and not self._closed:
             self._giving_up.look(snapshot)
+        if not self._closed:
+            self._approving.look(snapshot)
         with self._lock:
             if self._closed:
                 return

@@ -100,6 +100,13 @@ def load(aws: Aws, bucket: str, key: str) -> Record | None:
     return None
 
 
+def goes_back(aws: Aws, bucket: str, description: str) -> bool:
+    """Tell whether the record that a deployment's description names is of a way back: nobody needs to approve that."""
+    key = key_of(description)
+    found = load(aws, bucket, key) if key else None
+    return bool(found and found.undoes)
+
+
 def _object(key: str) -> str:
     return f"releases/{key}.json"
 
