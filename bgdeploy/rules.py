@@ -97,6 +97,8 @@ def _names(config: Config, env: str) -> Iterator[Broken]:
                 "fit, because a target group's name ends at 32"
             ),
         )
+    if stack.startswith("internal-") and not config.load_balancer.use:
+        yield ("app",), "must not begin with internal-, as no load balancer's name may (CreateLoadBalancer)"
     if not re.fullmatch(r"[a-z0-9-]+", env):
         yield ("app",), f"an environment's name is lower-case letters, digits and hyphens, not {env!r}"
 

@@ -23,6 +23,7 @@ import urllib3
 from bgdeploy.cli.invocation import Invocation, Result
 from bgdeploy.cli.visitor import Visitor
 from bgdeploy.errors import BgdeployError, Exit
+from bgdeploy.starter import APP
 
 _PAGE = Path("container/htdocs/index.html")
 _CONFIG = Path("config/base.yaml")
@@ -81,7 +82,7 @@ class Story:
 
     @property
     def project(self) -> Path:
-        return self.folder / "project"
+        return self.folder / APP
 
     def play(self, *, keep: bool) -> None:
         """Play it from the first command to the last. Raises StoryError at the first step that is not true."""

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import click
 
 from bgdeploy.cli.invocation import Invocation, Result
 
+BASE = Path("config/base.yaml")
+
 
 @click.command()
 @click.pass_obj
 def init(invocation: Invocation) -> Result:
-    """Write a starter project here; never overwrites."""
+    """Write a starter project here, named after the folder; never overwrites."""
     from bgdeploy import starter
 
-    written, kept = starter.write(invocation.project)
+    app = starter.app_name(invocation.project.resolve().name)
+    written, kept = starter.write(invocation.project, app)
     lines = [f"wrote {path}" for path in written] + [f"kept  {path} (it was here already)" for path in kept]
+    if BASE in written:
+        lines.append(
+            f"the application is called {app}: before it is provisioned, {BASE} is where to change that"
+        )
     lines.append("next: bgdeploy --sandbox provision, then bgdeploy --sandbox release v1")
     data = {"written": [str(path) for path in written], "kept": [str(path) for path in kept]}
     return Result(data, "\n".join(lines))

@@ -14,7 +14,7 @@ from bgdeploy.cli.invocation import Invocation
 
 # command → where it is, and the line that `bgdeploy --help` shows without importing it.
 COMMANDS = {
-    "init": ("project:init", "Write a starter project here; never overwrites."),
+    "init": ("project:init", "Write a starter project here, named after the folder; never overwrites."),
     "plan": ("provision:plan", "Show what provision would change, field by field."),
     "provision": ("provision:provision", "Make AWS match the config."),
     "release": ("release:release", "Release a version, check it before users see it, and follow it."),

@@ -92,11 +92,11 @@ def test_a_topic_and_a_webhook_are_told_once_though_two_follow(
             out, err = process.communicate()
         assert (process.returncode, json.loads(watched.stdout)["exit_status"]) == (0, 0), err
         begun, ended = said(server)
-    assert begun == "⏳ ecs-blue-green-demo-dev: the release of v1 has begun, over v1"
-    assert ended.startswith("✅ ecs-blue-green-demo-dev: v1 is live and verified after ")
+    assert begun == "⏳ my-shop-dev: the release of v1 has begun, over v1"
+    assert ended.startswith("✅ my-shop-dev: v1 is live and verified after ")
     told = received(aws, queue)
     assert len(told) == 1
-    assert told[0]["Subject"].startswith("ecs-blue-green-demo-dev: v1 is live and verified after ")
+    assert told[0]["Subject"].startswith("my-shop-dev: v1 is live and verified after ")
     assert "production: green v1 100%" in told[0]["Message"]
     assert "s3cret" not in out + err + watched.stdout + watched.stderr
 

@@ -65,7 +65,7 @@ def test_before_the_first_release_there_is_nothing_to_watch_promote_or_stop(shop
     assert shop.provisioned.returncode == 0, shop.provisioned.stderr
     watched = shop.run("watch")
     assert (watched.returncode, watched.stdout) == (1, "")
-    assert "nothing was ever deployed to ecs-blue-green-demo-dev" in watched.stderr
+    assert "nothing was ever deployed to my-shop-dev" in watched.stderr
     for verb in ("promote", "stop"):
         done = shop.run(verb)
         assert done.returncode == 1
@@ -74,7 +74,7 @@ def test_before_the_first_release_there_is_nothing_to_watch_promote_or_stop(shop
 
 def test_the_appspec_is_that_of_the_newest_task_definition(shop: Shop) -> None:
     told = shop.ask("appspec")["result"]
-    assert re.search(r":task-definition/ecs-blue-green-demo-dev:\d+$", told["task_definition"])
+    assert re.search(r":task-definition/my-shop-dev:\d+$", told["task_definition"])
     assert f"TaskDefinition: {told['task_definition']}\n" in told["content"]
 
 

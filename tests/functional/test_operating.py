@@ -179,7 +179,7 @@ def test_before_anything_is_released_there_is_nothing_to_go_back_to_or_to_tell(s
 def test_a_strategy_that_codedeploy_does_not_predefine_gets_a_config(shop: Shop) -> None:
     ended = shop.run("release", "v1", "--strategy", "canary 40% 1m")
     assert (ended.status, shop.live()) == (0, "v1"), ended
-    name = "ecs-blue-green-demo-dev-Canary40Percent1Minutes"
+    name = f"{shop.aws.stack}-Canary40Percent1Minutes"
     assert shop.info(ended.data["deployment"])["deploymentConfigName"] == name
     assert f"deployment config {name} was made" in ended.said
     config = shop.aws.client("codedeploy").get_deployment_config(deploymentConfigName=name)

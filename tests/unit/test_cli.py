@@ -106,9 +106,12 @@ def test_config_problems_reach_programs_one_by_one(
 
 
 def test_init_writes_a_project_that_is_valid(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    starter(tmp_path)
-    assert invoke("config", "show", project=tmp_path) == 0
-    assert "app: ecs-blue-green-demo" in capsys.readouterr().out
+    project = starter(tmp_path / "My shop")
+    assert "the application is called my-shop" in capsys.readouterr().out
+    for env in ("dev", "prod"):
+        assert invoke("--env", env, "config", "show", project=project) == 0
+        assert "app: my-shop" in capsys.readouterr().out
+    assert "<title>my-shop</title>" in (project / "container/htdocs/index.html").read_text(encoding="utf-8")
 
 
 def test_init_overwrites_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -116,7 +119,9 @@ def test_init_overwrites_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[s
     (tmp_path / "config" / "base.yaml").write_text("app: mine\n", encoding="utf-8")
     starter(tmp_path)
     assert (tmp_path / "config" / "base.yaml").read_text(encoding="utf-8") == "app: mine\n"
-    assert "kept  config/base.yaml" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "kept  config/base.yaml" in told
+    assert "is called" not in told
 
 
 def test_the_schema_knows_every_key_and_how_a_duration_is_written(capsys: pytest.CaptureFixture[str]) -> None:
@@ -166,10 +171,10 @@ def test_every_command_that_acts_on_a_project_is_spelled_out_where_it_is_printed
 
 
 def test_the_appspec_needs_no_credentials(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    starter(tmp_path)
+    project = starter(tmp_path / "shop")
     bare = {"AWS_EC2_METADATA_DISABLED": "true", "PATH": os.environ["PATH"]}
     done = subprocess.run(
-        [sys.executable, "-m", "bgdeploy", "--project", str(tmp_path), "appspec"],
+        [sys.executable, "-m", "bgdeploy", "--project", str(project), "appspec"],
         env={**bare, "HOME": str(tmp_path)},
         capture_output=True,
         text=True,
@@ -177,7 +182,7 @@ def test_the_appspec_needs_no_credentials(tmp_path: Path, capsys: pytest.Capture
     )
     assert done.returncode == 0, done.stderr
     assert "TaskDefinition: <TASK_DEFINITION>\n" in done.stdout
-    assert "AfterAllowTestTraffic: CodeDeployHook_ecs-blue-green-demo-dev" in done.stdout
+    assert "AfterAllowTestTraffic: CodeDeployHook_shop-dev" in done.stdout
     assert "no AWS credentials were found" in done.stderr
 
 

@@ -138,6 +138,11 @@ def test_a_stack_name_too_long_for_its_target_groups_is_refused(tmp_path: Path) 
     assert "at most 26 fit, because a target group's name ends at 32" in found[0]
 
 
+def test_a_name_that_no_load_balancer_may_have_is_refused_where_one_is_made(tmp_path: Path) -> None:
+    (found,) = problems(tmp_path, "app: internal")
+    assert "app: must not begin with internal-" in found
+
+
 def test_an_unknown_environment_names_the_nearest_one(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"there is no environment 'pord'.*did you mean prod\?"):
         load(project(tmp_path, "app: shop", prod=""), "pord", {})
