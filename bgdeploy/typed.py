@@ -31,6 +31,8 @@ _PLAINLY = {
     "text matching regex '^/'": "a path that begins with /",
     r"text matching regex '^arn:[\\w-]+:(acm|iam):'": "a certificate's ARN, arn:aws:acm:…",
     r"text matching regex ':loadbalancer/app/[\\w-]+/\\w+$'": "the ARN of an application load balancer",
+    r"text matching regex '^arn:[\\w-]+:sns:[\\w-]+:\\d{12}:[\\w-]{1,256}$'": "the ARN of an SNS topic",
+    r"text matching regex '^(LATEST|\\d+\\.\\d+\\.\\d+)$'": "LATEST or a version such as 1.4.0",
     "text matching regex '^[a-z0-9][a-z0-9.-]*$'": "a host's name in lower case",
     "text matching regex '^[a-z][a-z0-9-]*$'": "lower-case letters, digits and hyphens, a letter first",
 }
@@ -168,8 +170,9 @@ def _several(kind: Any) -> tuple[Any, ...]:
 
 def _expectation(kind: Any, value: Any, said: str) -> str:
     plain = get_args(kind)[0] if get_origin(kind) is Annotated else kind
-    if get_origin(plain) is Literal:
-        choices = [str(choice) for choice in get_args(plain)]
+    kinds = [one for one in _several(plain) or (plain,) if one is not type(None)]
+    if len(kinds) == 1 and get_origin(kinds[0]) is Literal:
+        choices = [str(choice) for choice in get_args(kinds[0])]
         return f"must be one of {', '.join(choices)}, not {_shown(value)}{did_you_mean(str(value), choices)}"
     expected = said.partition(" - at `$")[0].partition(", got")[0].removeprefix("Expected ")
     expected = expected.replace(" | null`", "`")  # that it may be left out helps nobody who wrote it

@@ -98,6 +98,27 @@ def test_a_value_that_may_be_left_out_is_asked_for_in_words_too(tmp_path: Path) 
     assert found == ["config/base.yaml:3: checks[0].command: must be text, not true"]
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            "checks: [{name: a, get: /, when: never}]",
+            "checks[0].when: must be one of before, shift, after, not 'never'",
+        ),
+        (
+            "notifications: [{sns: releases}]",
+            "notifications[0].sns: must be the ARN of an SNS topic, not 'releases'",
+        ),
+        (
+            "service: {platform_version: newest}",
+            "service.platform_version: must be LATEST or a version such as 1.4.0, not 'newest'",
+        ),
+    ],
+)
+def test_what_may_be_written_is_told_in_words(tmp_path: Path, text: str, told: str) -> None:
+    assert problems(tmp_path, f"app: shop\n{text}") == [f"config/base.yaml:2: {told}"]
+
+
 def test_a_key_that_is_written_twice_is_a_problem(tmp_path: Path) -> None:
     assert problems(tmp_path, "app: shop\napp: store") == ["config/base.yaml:2: app: is written twice"]
 
