@@ -100,7 +100,7 @@ def follow(
             if ended := watch.turn():
                 return ended
             if deadline is not None and clock.monotonic() >= deadline:
-                return gave_up(watch.snapshot, watch.deployment_id, f"{length(timeout or 0)} are over")
+                return gave_up(watch.snapshot, watch.deployment_id, "the time of --timeout is over")
             if not watch.asking:
                 clock.sleep(_ROUND)
     except KeyboardInterrupt:

@@ -213,7 +213,7 @@ def test_a_timeout_gives_up_and_the_deployment_goes_on() -> None:
     run = Run(d.linear)
     ended = run.follow(timeout=120)
     assert (ended.kind, ended.exit) == (Kind.GAVE_UP, Exit.GAVE_UP_WAITING)
-    assert ended.headline == f"gave up waiting: 2m00s are over; deployment {d.ID} goes on (it was checking)"
+    assert ended.headline == f"gave up waiting: the time of --timeout is over; deployment {d.ID} goes on (it was checking)"
 
 
 def test_an_interrupt_detaches_and_says_how_to_attach() -> None:
