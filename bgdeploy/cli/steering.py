@@ -23,7 +23,11 @@ if TYPE_CHECKING:
     from bgdeploy.views.panel import Panel
 
 _PATIENCE = 5.0  # seconds: for the second `a`, and for what was said to be read
-_FAREWELL = 10.0  # seconds that whoever leaves waits for what was asked for
+_MOMENT, _FAREWELL = (
+    1.0,
+    9.0,
+)  # seconds that whoever leaves waits for what was asked for: unasked, and then told so
+_UNANSWERED = "AWS has not answered what a key asked for: it may not have happened, `bgdeploy status` tells"
 
 
 class Steering:
@@ -107,9 +111,11 @@ class Steering:
 
     def leave(self) -> Iterator[str]:
         """Wait for what was asked for, and yield what came of it that nobody has been told yet."""
-        wait(self._deeds, _FAREWELL)
+        if wait(self._deeds, _MOMENT).not_done:
+            yield "waiting for AWS to answer what a key asked for"
+            wait(self._deeds, _FAREWELL)
         for deed in self._deeds:
-            yield _outcome(deed) if deed.done() else f"{WARNING}AWS has not answered what a key asked for"
+            yield _outcome(deed) if deed.done() else f"{WARNING}{_UNANSWERED}"
 
     def _say(self, text: str) -> None:
         self._said, self._said_at = text, self._clock.monotonic()
@@ -152,7 +158,7 @@ def steering(invocation: Invocation, reader: Reader) -> Iterator[Steering]:
             yield steer
         finally:
             for said in steer.leave():
-                invocation.say(said)
+                invocation.say(invocation.spelled(said))
 
 
 def _outcome(deed: Future[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import select
+import threading
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
@@ -55,13 +56,18 @@ class Aws:
         return call
 
 
-def steer(keys: str, snapshot: Snapshot) -> tuple[Steering, Aws, list[str]]:
-    """Press keys at a snapshot, and leave; return what was said."""
-    aws = Aws()
+def press(keys: str, snapshot: Snapshot, aws: Aws) -> tuple[Steering, Aws]:
+    """Press keys at a snapshot."""
     reader = SimpleNamespace(aws=aws, target=snapshot.target)
     one = Steering(Invocation(clock=HandClock(d.T0)), cast(Reader, reader), cast(Keyboard, Typed(keys)))
     with suppress(KeyboardInterrupt):
         one.see(Frame(snapshot, phase(snapshot), snapshot.at, 0))
+    return one, aws
+
+
+def steer(keys: str, snapshot: Snapshot) -> tuple[Steering, Aws, list[str]]:
+    """Press keys at a snapshot, and leave; return what was said."""
+    one, aws = press(keys, snapshot, Aws())
     return one, aws, list(one.leave())
 
 
@@ -75,6 +81,21 @@ def test_who_stops_it_and_leaves_at_once_is_told_what_came_of_it() -> None:
     assert [operation for operation, _ in aws.asked] == ["put_object", "stop_deployment"]
     assert said == ["it is being stopped: on its way"]
     assert one.stopped == "on its way"
+
+
+def test_who_leaves_while_aws_is_silent_is_told_what_is_waited_for() -> None:
+    answered = threading.Event()
+
+    class Silent(Aws):
+        def stop_deployment(self, **params: Any) -> dict[str, Any]:
+            answered.wait(30)
+            return {"statusMessage": "on its way"}
+
+    one, _ = press("aad", d.linear(761), Silent())
+    said = one.leave()
+    assert next(said) == "waiting for AWS to answer what a key asked for"
+    answered.set()
+    assert list(said) == ["it is being stopped: on its way"]
 
 
 def test_a_single_a_stops_nothing() -> None:
