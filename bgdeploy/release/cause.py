@@ -43,6 +43,20 @@ class Kind(str, Enum):
         return self.value
 
 
+def verb(kind: Kind) -> str:
+    """Return what became of a version, as the headline says it."""
+    return {
+        Kind.EARLY: "failed early",
+        Kind.STOPPED: "was stopped",
+        Kind.ALARM: "was stopped by an alarm",
+        Kind.CHECK_FAILED_AFTER: "failed a check while users were on it",
+        Kind.CHECK_INCONCLUSIVE: "could not be judged",
+        Kind.CHECKS_UNREACHABLE: "could not be checked",
+        Kind.HOOK_SILENT: "was never answered for",
+        Kind.APPROVAL_EXPIRED: "was never promoted",
+    }.get(kind, "failed")
+
+
 Cause = tuple[Kind, tuple[str, ...]]
 _NOTHING = Evidence()
 _LINES = 5  # of a failed command's output, on a card

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bgdeploy.counting import counted
 from bgdeploy.errors import Exit
-from bgdeploy.release.cause import Kind, cause, failures, meant, next_steps
+from bgdeploy.release.cause import Kind, cause, failures, meant, next_steps, verb
 from bgdeploy.release.changes import checks_text
 from bgdeploy.release.evidence import Evidence, Series
 from bgdeploy.release.phase import (
@@ -205,7 +205,7 @@ def _failure(snapshot: Snapshot, checks: ChecksState | None, page: Page | None, 
     at = failed_event(snapshot)
     version = new_version(snapshot) or "the new version"
     failed = (
-        f"{version} {_verb(kind)}" + (f" at {at.name}" if at else "") + f" after {length(_seconds(snapshot))}"
+        f"{version} {verb(kind)}" + (f" at {at.name}" if at else "") + f" after {length(_seconds(snapshot))}"
     )
     problems = problems_with(snapshot, "blue", page)
     if where is Phase.ROLLBACK_FAILED:
@@ -232,24 +232,14 @@ def _needs_a_person(snapshot: Snapshot, kind: Kind, headline: str, why: tuple[st
     """A full release of the old version is what leads back from anywhere (aws-facts 4.2), even where it is live."""
     old = old_version(snapshot)
     back = (f"bgdeploy release {old} --force",) if old and ":" not in old else ()
+    # CodeDeploy begins nothing while weight is where no tasks of production are (aws-facts 7.3).
+    if _astray(snapshot) and phase(snapshot) is not Phase.ROLLING_BACK:
+        back = ("bgdeploy doctor --fix", *back)
     return _ending(snapshot, kind, Exit.NEEDS_A_PERSON, headline, why, ("bgdeploy status", *back))
 
 
 # Those that AWS has words for, which need a translation.
 _AWS_WORDS = {Kind.EARLY, Kind.INSTALL_FAILED, Kind.FAILED, Kind.HOOK_FAILED, Kind.STOPPED}
-
-
-def _verb(kind: Kind) -> str:
-    return {
-        Kind.EARLY: "failed early",
-        Kind.STOPPED: "was stopped",
-        Kind.ALARM: "was stopped by an alarm",
-        Kind.CHECK_FAILED_AFTER: "failed a check while users were on it",
-        Kind.CHECK_INCONCLUSIVE: "could not be judged",
-        Kind.CHECKS_UNREACHABLE: "could not be checked",
-        Kind.HOOK_SILENT: "was never answered for",
-        Kind.APPROVAL_EXPIRED: "was never promoted",
-    }.get(kind, "failed")
 
 
 def _leftover(snapshot: Snapshot) -> str:
@@ -294,7 +284,7 @@ def problems_with(snapshot: Snapshot, expected: Side, page: Page | None = None) 
         found.append("the service has no PRIMARY task set")
     elif wanted is None or primary.id != wanted.id:
         found.append(f"the PRIMARY task set is {primary.side} {primary.version}, not {expected}")
-    if primary and door and door.weights.get(primary.target_group, 0) != sum(door.weights.values()):
+    if primary and door and _astray(snapshot):
         given = ", ".join(f"{group} {weight}" for group, weight in door.weights.items())
         found.append(f"the production listener's weights are {given}, not all on {primary.target_group}")
     if (
@@ -305,6 +295,12 @@ def problems_with(snapshot: Snapshot, expected: Side, page: Page | None = None) 
     if page and page.status is not None and page.status >= 500:
         found.append(f"{page.url} answers {page.status}, which is not < 500")
     return tuple(found)
+
+
+def _astray(snapshot: Snapshot) -> bool:
+    """Tell whether requests to production go elsewhere than to the PRIMARY task set."""
+    primary, door = snapshot.primary, snapshot.production
+    return bool(primary and door and door.weights.get(primary.target_group, 0) != sum(door.weights.values()))
 
 
 def _ending(

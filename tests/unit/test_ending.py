@@ -359,3 +359,10 @@ def test_what_is_only_observed_is_not_why_a_release_failed() -> None:
     seen = replace(FAILED_CHECK, name="seen", observed=True)
     ended = ending(_held(), ChecksState(stage="failed", owner="me", results=(seen, FAILED_CHECK)), page=PAGE)
     assert [line.partition(":")[0] for line in ended.why] == ['check "home page"']
+
+
+def test_what_is_split_and_left_is_mended_before_anything_can_be_released() -> None:
+    split = d.alarm_run()[2]
+    assert ending(split).next == ("bgdeploy status", "bgdeploy doctor --fix", "bgdeploy release v1 --force")
+    whole = replace(split, production=d.listener("prod", 100, 0))
+    assert ending(whole).next == ("bgdeploy status", "bgdeploy release v1 --force")
