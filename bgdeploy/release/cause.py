@@ -222,8 +222,8 @@ def next_steps(snapshot: Snapshot, kind: Kind, checks: ChecksState | None = None
         Kind.CHECK_FAILED_AFTER: (f"mend the check, then {again}", application),
         Kind.CHECK_INCONCLUSIVE: (again, "on a terminal it asks what inconclusive checks are worth"),
         Kind.ALARM: ("bgdeploy status", f"when the alarm is OK again: {again}"),
-        Kind.EARLY: (f"aws logs tail {snapshot.target.log_group}", again),
-        Kind.INSTALL_FAILED: (f"aws logs tail {snapshot.target.log_group}", again),
+        Kind.EARLY: ("bgdeploy logs --since 1h", again),
+        Kind.INSTALL_FAILED: ("bgdeploy logs --since 1h", again),
         Kind.HOOK_FAILED: (f"aws logs tail {Names(snapshot.target.group).hook_log_group}", again),
         Kind.HOOK_SILENT: (f"aws logs tail {Names(snapshot.target.group).hook_log_group}", again),
     }.get(kind, (again,))

@@ -104,7 +104,7 @@ _TABLE: tuple[tuple[str, str, str], ...] = (
     (
         r"exited with [1-9]\d*\b",
         "the application ended by itself with an error",
-        "`bgdeploy logs` has its last words",
+        "mend what its last words complain of",
     ),
     (
         r"Essential container in task exited",

@@ -85,4 +85,6 @@ def _deployment(now: Status, width: int) -> Iterator[Text]:
 def _told(deployment: DeploymentStatus) -> str:
     ended = f" at {deployment.completed:%Y-%m-%d %H:%M:%SZ}" if deployment.completed else ""
     version = f"{deployment.version}  " if deployment.version else ""
-    return f"{version}{deployment.id}  {deployment.status}, {deployment.phase}{ended}"
+    status, where = deployment.status, str(deployment.phase)
+    told = status if status.lower() == where else f"{status}, {where}"  # "Stopped, stopped" says it twice
+    return f"{version}{deployment.id}  {told}{ended}"

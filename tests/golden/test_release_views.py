@@ -499,6 +499,14 @@ def test_the_status_page_looks_like_this(active: bool, signs: Glyphs, encoding: 
     paper.check(name, text)
 
 
+def test_a_status_does_not_say_twice_that_it_was_stopped() -> None:
+    idle = _status(active=False)
+    assert idle.last is not None
+    left = replace(idle, last=replace(idle.last, phase="stopped", rollback=""))
+    text = paper.rendered(status(left, ASCII), "ascii")
+    assert f"{d.ID}  Stopped at 2026-08-08 19:33:00Z" in text
+
+
 def test_a_status_is_plain_data_for_programs() -> None:
     plain = _status(active=True).as_dict()
     assert plain["active"]["until"] == "2026-08-08T19:46:32+00:00"

@@ -165,7 +165,7 @@ def test_tasks_that_never_came_up_say_why() -> None:
         *reasons,
         "the application ended by itself with an error",
     )
-    assert ended.next[0] == "`bgdeploy logs` has its last words"
+    assert ended.next[:2] == ("mend what its last words complain of", "bgdeploy logs --since 1h")
 
 
 def test_a_stop_by_hand_is_no_failure_of_the_version() -> None:
