@@ -26,6 +26,9 @@ PREDEFINED = tuple(
 _LONGEST = 2880  # minutes: two days (aws-facts 5.4)
 _STEPS = re.compile(r"(?P<kind>canary|linear) +(?P<percent>\S+) +(?P<wait>\S+)")
 _NAME = re.compile(r"[A-Za-z0-9._+=,@-]{1,100}")
+_STEPWISE = re.compile(
+    r"(?P<kind>Canary|Linear)(?P<percent>\d{1,2})Percent(?:Every)?(?P<minutes>\d{1,4})Minutes$"
+)
 _OURS = r"Canary\d+Percent\d+Minutes|Linear\d+PercentEvery\d+Minutes"
 
 
@@ -86,6 +89,15 @@ def parse(text: str) -> Strategy:
         return Strategy("named", name=words)
     kind: Literal["canary", "linear"] = "canary" if match["kind"] == "canary" else "linear"
     return Strategy(kind, int(match["percent"].removesuffix("%")), Duration.parse(match["wait"]).minutes)
+
+
+def stepwise(config: str) -> Strategy | None:
+    """Return how a config moves production in steps, by its name; None where the name does not say so."""
+    match = _STEPWISE.search(config)
+    if match is None or not int(match["percent"]):
+        return None
+    kind: Literal["canary", "linear"] = "canary" if match["kind"] == "Canary" else "linear"
+    return Strategy(kind, int(match["percent"]), int(match["minutes"]))
 
 
 def strategy_problems(text: str) -> tuple[str, ...]:

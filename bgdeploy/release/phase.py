@@ -9,6 +9,7 @@ from enum import Enum
 
 from bgdeploy.names import PLACEHOLDER
 from bgdeploy.release.snapshot import Event, Listener, Side, Snapshot
+from bgdeploy.strategy import stepwise
 
 # Every lifecycle event fails after this long, a held hook too (aws-facts 1.4, 1.5).
 EVENT_LIMIT = timedelta(hours=1)
@@ -198,6 +199,17 @@ class Wait:
 
     what: str
     until: datetime
+    at_most: bool = True  # False: nothing ends it sooner, and CodeDeploy is a few seconds late
+
+    def text(self, now: datetime) -> str:
+        """Return it with how long it still takes."""
+        if self.at_most:
+            return f"{self.what}, {length(self.until - now)} more at most"
+        return (
+            f"{self.what} in about {length(self.until - now)}"
+            if now < self.until
+            else f"{self.what} any moment"
+        )
 
 
 def wait(snapshot: Snapshot) -> Wait | None:
@@ -214,7 +226,21 @@ def wait(snapshot: Snapshot) -> Wait | None:
         # The wait begins right after the last event (aws-facts 2.1).
         since = max((e.end for e in snapshot.events if e.end), default=snapshot.at)
         return Wait("blue is kept, a rollback is instant", since + snapshot.deployment.keep_blue)
-    return None
+    return _next_step(snapshot) if where is Phase.SHIFTING else None
+
+
+def _next_step(snapshot: Snapshot) -> Wait | None:
+    """Return the wait for the next part of production to move; the first moves at once (aws-facts 2.1)."""
+    steps, event = stepwise(snapshot.deployment.config), snapshot.event("AllowTraffic")
+    if steps is None or event is None or event.start is None or event.end or snapshot.production is None:
+        return None
+    moved = sum(share.percent for share in shares(snapshot.production, snapshot) if share.side == "green")
+    if not 0 < moved < 100:
+        return None
+    done = 1 if steps.kind == "canary" else -(-moved // steps.percent)
+    rest = steps.kind == "canary" or moved + steps.percent >= 100
+    what = "the rest moves" if rest else f"the next {steps.percent}% move"
+    return Wait(what, event.start + done * timedelta(minutes=steps.minutes), at_most=False)
 
 
 def length(span: timedelta | float) -> str:

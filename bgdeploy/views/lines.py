@@ -61,7 +61,7 @@ def _still(frame: Frame) -> str:
     parts = [f"still {frame.phase}"]
     waiting = wait(frame.snapshot)
     if waiting:
-        parts.append(f"{waiting.what}, {length(waiting.until - frame.now)} more at most")
+        parts.append(waiting.text(frame.now))
     green = frame.snapshot.side("green")
     if green:
         parts.append(f"green {green.version} {tasks_text(green)}")

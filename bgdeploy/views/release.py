@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -312,9 +313,9 @@ def _alarms(frame: Frame, signs: Glyphs) -> Iterator[Text]:
 def _wait(frame: Frame) -> Iterator[Text]:
     waiting = wait(frame.snapshot)
     if waiting:
-        asking = frame.checks is not None and frame.checks.stage == "asking"
-        what = "`bgdeploy promote` lets it go on, `bgdeploy stop` ends it" if asking else waiting.what
-        yield Text(f" {what}, {length(waiting.until - frame.now)} more at most", "warn")
+        if frame.checks is not None and frame.checks.stage == "asking":
+            waiting = replace(waiting, what="`bgdeploy promote` lets it go on, `bgdeploy stop` ends it")
+        yield Text(f" {waiting.text(frame.now)}", "warn")
 
 
 def _notice(frame: Frame, signs: Glyphs) -> Iterator[Text]:

@@ -61,6 +61,39 @@ def test_ready_is_a_phase_that_ends_with_the_approval() -> None:
     assert found.until == d.moment(139.4 + 1800)
 
 
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        (139.4, None),
+        (150, "the next 10% move in about 50s"),
+        (210, "the next 10% move in about 50s"),
+        (640, "the rest moves in about 40s"),
+        (685, "the rest moves any moment"),
+        (692.4, "blue is kept, a rollback is instant, 5m00s more at most"),
+    ],
+)
+def test_the_next_step_of_a_linear_shift_is_counted_down_to(seconds: float, told: str | None) -> None:
+    snapshot = d.linear(seconds)
+    found = wait(snapshot)
+    assert (found and found.text(snapshot.at)) == told
+
+
+def test_a_canary_waits_once_for_the_rest() -> None:
+    linear = d.linear(150)
+    canary = replace(
+        linear, deployment=replace(linear.deployment, config="shop-dev-Canary10Percent45Minutes")
+    )
+    found = wait(canary)
+    assert found is not None
+    assert found.text(d.moment(140)) == "the rest moves in about 45m00s"
+
+
+@pytest.mark.parametrize("config", ["CodeDeployDefault.ECSAllAtOnce", "made-by-others"])
+def test_a_shift_of_which_the_name_tells_no_steps_has_no_countdown(config: str) -> None:
+    linear = d.linear(150)
+    assert wait(replace(linear, deployment=replace(linear.deployment, config=config))) is None
+
+
 def test_a_held_hook_ends_after_an_hour_at_the_latest() -> None:
     found = wait(d.linear(130))
     assert found is not None

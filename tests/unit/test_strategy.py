@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bgdeploy.sandbox.codedeploy import configs
 from bgdeploy.sandbox.world import RefusedError
-from bgdeploy.strategy import PREDEFINED, Strategy, made_for, parse, strategy_problems
+from bgdeploy.strategy import PREDEFINED, Strategy, made_for, parse, stepwise, strategy_problems
 
 
 @pytest.mark.parametrize(
@@ -88,3 +88,14 @@ def test_a_stack_knows_the_configs_that_were_made_for_it() -> None:
 def test_a_named_config_says_nothing_of_what_it_does() -> None:
     assert parse("their-way").routing == {}
     assert parse("all-at-once") == Strategy("all-at-once")
+
+
+@pytest.mark.parametrize("written", ["canary 25% 45m", "canary 10% 5m", "linear 10% 1m", "linear 30% 3m"])
+def test_the_name_of_a_config_says_how_it_moves_traffic(written: str) -> None:
+    made = parse(written)
+    assert stepwise(made.config("shop-dev")) == made
+
+
+@pytest.mark.parametrize("name", ["CodeDeployDefault.ECSAllAtOnce", "careful", "Canary0Percent5Minutes"])
+def test_a_name_that_says_nothing_of_steps_is_not_guessed_at(name: str) -> None:
+    assert stepwise(name) is None
