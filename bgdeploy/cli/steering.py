@@ -16,13 +16,13 @@ from bgdeploy.errors import WARNING
 if TYPE_CHECKING:
     from bgdeploy.cli.keyboard import Keyboard
     from bgdeploy.release.changes import Frame
-    from bgdeploy.release.keys import Action
+    from bgdeploy.release.keys import Action, Offer
     from bgdeploy.release.reader import Reader
     from bgdeploy.release.records.told import Said
     from bgdeploy.release.snapshot import Snapshot
     from bgdeploy.views.panel import Panel
 
-_PATIENCE = 5.0  # seconds: for the second `a`, and for what was said to be read
+_PATIENCE = 5.0  # seconds: for the second press, and for what was said to be read
 _MOMENT, _FAREWELL = (
     1.0,
     9.0,
@@ -42,11 +42,13 @@ class Steering:
         self._logs = False
         self._said, self._said_at = "", 0.0
         self._deeds: list[Future[str]] = []  # that AWS has not answered yet
-        self._stop_asked_at: float | None = None
+        self._asked: tuple[Action, float] | None = (
+            None  # what is done when it is pressed once more, and since when
+        )
 
     def see(self, frame: Frame) -> None:
         """Do what the keys pressed since the last frame ask for. Raises KeyboardInterrupt for who wants to leave."""
-        from bgdeploy.release.keys import meaning, offers
+        from bgdeploy.release.keys import chosen, offers
         from bgdeploy.views.panel import Panel
 
         if self._keys is None:
@@ -56,9 +58,9 @@ class Steering:
             self._say(_outcome(deed))
         offered = offers(frame.snapshot, frame.checks.stage if frame.checks else "idle")
         for key in self._keys.pressed():
-            action = meaning(key, offered)
-            if action:
-                self._do(action, frame)
+            offer = chosen(key, offered)
+            if offer and (not offer.twice or self._again(offer)):
+                self._do(offer.action, frame)
         self.panel = Panel(offered, self._saying(), self._log(frame), self._whose(frame.snapshot))
 
     def _do(self, action: Action, frame: Frame) -> None:
@@ -73,17 +75,18 @@ class Steering:
         elif not self._deeds:  # pressed again while AWS is being asked it means the same, and no later wait
             self._begin(lambda: self._promote(action, frame))
 
+    def _again(self, offer: Offer) -> bool:
+        """Tell whether this is the second press, and else ask for it."""
+        before, self._asked = self._asked, (offer.action, self._clock.monotonic())
+        if before and before[0] is offer.action and self._clock.monotonic() - before[1] <= _PATIENCE:
+            self._asked = None
+            return True
+        self._say(f"press {offer.key} again within {_PATIENCE:.0f} s to {offer.label}")
+        return False
+
     def _stop(self, snapshot: Snapshot) -> None:
-        """Stop and roll back at the second press; the first may have been a slip."""
         from bgdeploy.release.attending import stopping
 
-        asked, self._stop_asked_at = self._stop_asked_at, self._clock.monotonic()
-        if asked is None or self._clock.monotonic() - asked > _PATIENCE:
-            self._say(
-                f"press a again within {_PATIENCE:.0f} s to stop {snapshot.deployment.id} and roll it back"
-            )
-            return
-        self._stop_asked_at = None
         by = stopping.by_me("the board's key a")
         bucket, ident = self._reader.target.bucket, snapshot.deployment.id
 

@@ -16,6 +16,7 @@ class Action(str, Enum):
 
     PROMOTE = "promote"
     ACCEPT = "accept"
+    REMOVE = "remove"
     STOP = "stop"
     LOGS = "logs"
     DETACH = "detach"
@@ -28,6 +29,7 @@ class Offer:
     key: str
     action: Action
     label: str
+    twice: bool = False  # it cannot be taken back, so one press may be a slip, or late for the wait before
 
 
 _STOPPABLE = {
@@ -52,13 +54,13 @@ def _offers(snapshot: Snapshot, where: Phase, stage: Stage) -> Iterator[Offer]:
     elif where is Phase.READY:
         yield Offer("p", Action.PROMOTE, "promote")
     elif where is Phase.SHIFTED and not replaces_placeholder(snapshot):
-        yield Offer("p", Action.PROMOTE, "remove blue now")
+        yield Offer("p", Action.REMOVE, "remove blue now", twice=True)
     if where in _STOPPABLE and not snapshot.deployment.rolls_back:
-        yield Offer("a", Action.STOP, "stop and roll back")
+        yield Offer("a", Action.STOP, "stop and roll back", twice=True)
     yield Offer("l", Action.LOGS, "logs")
     yield Offer("d", Action.DETACH, "detach")
 
 
-def meaning(key: str, offered: tuple[Offer, ...]) -> Action | None:
-    """Return what a key that was pressed does, None for one that does nothing."""
-    return next((offer.action for offer in offered if offer.key == key.lower()), None)
+def chosen(key: str, offered: tuple[Offer, ...]) -> Offer | None:
+    """Return the offer that a key takes up, None for one that does nothing."""
+    return next((offer for offer in offered if offer.key == key.lower()), None)

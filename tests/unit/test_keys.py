@@ -14,7 +14,7 @@ from bgdeploy.aws import Aws
 from bgdeploy.names import PLACEHOLDER
 from bgdeploy.release.changes import throttled_text
 from bgdeploy.release.checks import Stage
-from bgdeploy.release.keys import Action, meaning, offers
+from bgdeploy.release.keys import Action, Offer, chosen, offers
 from bgdeploy.release.recent import Recent
 from bgdeploy.release.records.told import Said
 from bgdeploy.release.snapshot import Snapshot
@@ -29,6 +29,11 @@ def _ready() -> Snapshot:
     return replace(held, deployment=replace(held.deployment, status="Ready", approval=timedelta(minutes=30)))
 
 
+def meaning(key: str, offered: tuple[Offer, ...]) -> Action | None:
+    offer = chosen(key, offered)
+    return offer.action if offer else None
+
+
 @pytest.mark.parametrize(
     ("snapshot", "stage", "does"),
     [
@@ -38,7 +43,7 @@ def _ready() -> Snapshot:
         (d.linear(130), "asking", Action.ACCEPT),
         (_ready(), "passed", Action.PROMOTE),
         (d.linear(300), "passed", None),
-        (d.linear(761), "passed", Action.PROMOTE),
+        (d.linear(761), "passed", Action.REMOVE),
         (d.linear(985), "passed", None),
         (d.alarm_run()[-1], "idle", None),
     ],

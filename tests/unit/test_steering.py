@@ -103,6 +103,12 @@ def test_a_single_a_stops_nothing() -> None:
     assert (one.stopped, aws.asked, said) == (None, [], [])
 
 
+@pytest.mark.parametrize(("keys", "removed"), [("p", 0), ("pap", 0), ("pp", 1), ("ppp", 1)])
+def test_blue_is_removed_at_the_second_p(keys: str, removed: int) -> None:
+    _, aws, _ = steer(keys, d.linear(761))
+    assert [operation for operation, _ in aws.asked] == ["continue_deployment"] * removed
+
+
 def test_pressing_p_again_while_aws_is_asked_ends_no_second_wait() -> None:
     _, aws, said = steer("ppp", ready())
     assert [operation for operation, _ in aws.asked] == ["continue_deployment"]
