@@ -115,4 +115,4 @@ def policy(invocation: Invocation, use: Use) -> Result:
             f"it has {length(written)} characters, and a managed policy {LONGEST_MANAGED} at most: put half of its "
             "statements into a second one"
         )
-    return Result({"use": use, "policy": written}, json.dumps(written, indent=2))
+    return Result({"use": use, "policy": written}, json.dumps(written, indent=2), document=True)

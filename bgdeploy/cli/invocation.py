@@ -36,7 +36,8 @@ _THROTTLED = 3  # calls of a minute that AWS wanted later: fewer keep nobody wai
 class Result:
     """What a command did: for programs (`data`), for people (`text`), and the exit status for both.
 
-    A failure that has a `text` is told by it; people read `error` when there is none.
+    A failure that has a `text` is told by it; people read `error` when there is none. A `document` is text for a
+    file or another program: nobody's alphabet changes it.
     """
 
     data: Mapping[str, Any]
@@ -44,6 +45,7 @@ class Result:
     exit: Exit = Exit.DONE
     error: tuple[str, str] | None = None  # message, hint
     finished: Finished | None = None  # of a command that follows a deployment
+    document: bool = False
 
 
 @dataclass
@@ -152,7 +154,7 @@ class Invocation:
         """Return the signs to draw with on `console`."""
         from bgdeploy.views.theme import glyphs
 
-        return glyphs(console, self.program)
+        return glyphs(console, self.program, self.environ)
 
     @property
     def out(self) -> Console:
@@ -172,7 +174,7 @@ class Invocation:
     def say(self, line: str) -> None:
         """Print a line of progress, for who wants to know; one that begins with WARNING, for everybody."""
         if not self.quiet or line.startswith(WARNING):
-            click_echo(line, err=True)
+            self._tell(line, err=True)
 
     def end_echo(self) -> None:
         """End the line on which the terminal has echoed Ctrl-C."""
@@ -186,16 +188,26 @@ class Invocation:
             return
         if result.text is not None:
             text = result.text if isinstance(result.text, str) else result.text()
-            if isinstance(text, str):
+            if isinstance(text, str) and result.document:
                 click_echo(text)
+            elif isinstance(text, str):
+                self._tell(text)
             else:
                 # Views fold what may be folded; what they leave long is to be copied in one piece.
                 self.out.print(text, soft_wrap=True)
         elif result.error:
             message, hint = map(self.spelled, result.error)
-            click_echo(f"bgdeploy: {message}", err=True)
+            self._tell(f"bgdeploy: {message}", err=True)
             if hint:
-                click_echo(f"  → {hint}" if _unicode(sys.stderr) else f"  -> {hint}", err=True)
+                self._tell(f"  → {hint}", err=True)
+
+    def _tell(self, text: str, *, err: bool = False) -> None:
+        """Print what bgdeploy says itself, in the alphabet of whoever reads it."""
+        from bgdeploy.views.alphabet import in_ascii, wants_ascii
+
+        stream = sys.stderr if err else sys.stdout
+        plain = wants_ascii(stream.encoding or "utf-8", self.environ)
+        click_echo(in_ascii(text) if plain else text, err=err)
 
     def _envelope(self, result: Result) -> None:
         import json
@@ -219,10 +231,6 @@ def click_echo(text: str, *, err: bool = False) -> None:
     stream = sys.stderr if err else sys.stdout
     encoding = stream.encoding or "utf-8"
     click.echo(text.encode(encoding, "replace").decode(encoding), err=err)
-
-
-def _unicode(stream: Any) -> bool:
-    return (getattr(stream, "encoding", "") or "").lower().replace("-", "").startswith("utf")
 
 
 def _early_output(argv: list[str], environ: Mapping[str, str]) -> str:

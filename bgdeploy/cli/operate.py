@@ -146,7 +146,7 @@ def appspec(invocation: Invocation) -> Result:
     content = document.render(template, filling)
     if revision is None:
         content = content.replace(document.ANY_REVISION, "<TASK_DEFINITION>")
-    return Result({"task_definition": revision, "content": content}, content.rstrip("\n"))
+    return Result({"task_definition": revision, "content": content}, content.rstrip("\n"), document=True)
 
 
 def _other_network(invocation: Invocation, settings: Settings) -> Mapping[str, Any] | None:

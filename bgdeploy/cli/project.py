@@ -48,6 +48,7 @@ def show(invocation: Invocation) -> Result:
     return Result(
         {"env": settings.env, "stack": settings.names.stack, "config": plain},
         yaml.safe_dump(plain, sort_keys=False, allow_unicode=True).rstrip(),
+        document=True,
     )
 
 
@@ -70,4 +71,4 @@ def schema() -> Result:
     # `none` is how people write that there is none of it; the type says null.
     for kind, key in (("Deployment", "approval"), ("LoadBalancer", "stickiness")):
         document["$defs"][kind]["properties"][key]["anyOf"].append({"const": "none"})
-    return Result(document, json.dumps(document, indent=2))
+    return Result(document, json.dumps(document, indent=2), document=True)

@@ -35,7 +35,7 @@ def report(invocation: Invocation, deployment: str | None, out: str | None) -> R
     ident = told.story.deployment
     data = {"deployment": ident, "good": told.good, "verdict": told.verdict, "story": told.kept}
     if out == "-":
-        return Result({**data, "path": "-", "html": text}, text)
+        return Result({**data, "path": "-", "html": text}, text, document=True)
     path = Path(out or f"report-{ident}.html")
     _write(path, text)
     return Result({**data, "path": str(path)}, f"{told.verdict}\n{path}")

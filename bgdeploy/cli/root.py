@@ -112,7 +112,7 @@ class LazyGroup(click.Group):
 def root(invocation: Invocation, /, **options: object) -> None:
     """Safe blue/green releases on AWS Fargate with CodeDeploy.
 
-    Every option has a twin in the environment: BGDEPLOY_ENV, BGDEPLOY_SANDBOX, BGDEPLOY_RELEASE_UNTIL, …
+    Every option has a twin in the environment: BGDEPLOY_ENV, BGDEPLOY_SANDBOX, BGDEPLOY_RELEASE_UNTIL, ...
     """
     context = click.get_current_context()
     typed = (name for name in options if context.get_parameter_source(name) is ParameterSource.COMMANDLINE)

@@ -127,7 +127,9 @@ def start(invocation: Invocation, /, **options: Any) -> Result:
     text = "\n".join(f"export {name}={shlex.quote(value)}" for name, value in exports.items())
     invocation.say(f"the sandbox runs at {running.endpoint}, speed {running.speed:g}")
     return Result(
-        {"endpoint": running.endpoint, "pid": running.pid, "speed": running.speed, "exports": exports}, text
+        {"endpoint": running.endpoint, "pid": running.pid, "speed": running.speed, "exports": exports},
+        text,
+        document=True,
     )
 
 

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 from rich.theme import Theme
 
+from bgdeploy.views.alphabet import in_ascii, wants_ascii
 from bgdeploy.views.commands import typed
 
 WIDTH = 80  # columns that everything fits into, and no more than that are used
@@ -57,8 +58,6 @@ class Glyphs:
 
 
 UNICODE = Glyphs("✓", "✗", "●", "·", "-", "!", "→", "·", "█", "░", "…", "▁▂▃▄▅▆▇█")
-_LOCALE = ("LC_ALL", "LC_CTYPE", "LANG")  # the first that is set counts (POSIX, "Environment Variables")
-_COERCED = {("LC_CTYPE", "C.UTF-8"), ("LC_CTYPE", "C.utf8"), ("LC_CTYPE", "UTF-8")}
 ASCII = Glyphs("+", "x", "*", ".", "-", "!", "->", "|", "#", ".", "~", "_.:-=+*#")
 
 
@@ -68,15 +67,8 @@ def console(*, stderr: bool = False, color: bool = True) -> Console:
 
 
 def glyphs(console: Console, program: str = "bgdeploy", environ: Mapping[str, str] = os.environ) -> Glyphs:
-    """Return the signs that the console's encoding can show, plain ones for who asks for the locale C.
-
-    Python writes UTF-8 there all the same, and puts an LC_CTYPE of its own beside LANG=C (PEP 538). Where no locale
-    is set, as in many containers, nothing was asked for.
-    """
-    said = (environ.get(name) for name in _LOCALE if (name, environ.get(name)) not in _COERCED)
-    locale = next(filter(None, said), "")
-    wide = console.encoding.lower().replace("-", "").startswith("utf") and locale not in {"C", "POSIX"}
-    return replace(UNICODE if wide else ASCII, program=program)
+    """Return the signs that the console's encoding can show, plain ones for who asks for the locale C."""
+    return replace(ASCII if wants_ascii(console.encoding, environ) else UNICODE, program=program)
 
 
 def printable(text: str) -> str:
@@ -87,9 +79,7 @@ def printable(text: str) -> str:
 def plain(text: str, signs: Glyphs) -> str:
     """Return printable `text`, its commands as they are typed, with nothing that the alphabet of `signs` lacks."""
     text = typed(printable(text), signs.program)
-    if not signs.good.isascii():
-        return text
-    return text.replace("·", "|").replace("…", "...").encode("ascii", "replace").decode("ascii")
+    return in_ascii(text) if signs.good.isascii() else text
 
 
 def folded(head: str, text: str, width: int) -> list[str]:

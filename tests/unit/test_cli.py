@@ -13,7 +13,7 @@ import click
 import pytest
 
 from bgdeploy.cli import run
-from bgdeploy.cli.invocation import Invocation
+from bgdeploy.cli.invocation import Invocation, Result
 from bgdeploy.cli.root import COMMANDS, root
 from bgdeploy.views.commands import ACTING, typed
 
@@ -74,6 +74,36 @@ def test_that_aws_throttles_us_is_told_once_and_not_of_a_call_or_two(
         invocation.tell_throttling(calls)
     told = "AWS is throttling us: 3 calls were sent again in the last minute\n"
     assert capsys.readouterr().err == told
+
+
+_PLAIN = {"LANG": "C", "LC_CTYPE": "C.UTF-8"}  # as Python makes it of LANG=C
+
+
+def test_who_asks_for_ascii_reads_progress_in_it(capsys: pytest.CaptureFixture[str]) -> None:
+    Invocation(environ=_PLAIN).say("pushed shop@sha256:4cf8… · blue → green")
+    assert capsys.readouterr().err == "pushed shop@sha256:4cf8... | blue -> green\n"
+
+
+def test_who_asks_for_ascii_reads_an_error_and_its_way_out_in_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["status", "--sandbox"], Invocation(environ=_PLAIN)) == 2
+    told = capsys.readouterr().err
+    assert "\n  -> --sandbox stands before the command: `bgdeploy --sandbox ... status`" in told
+    assert told.isascii()
+
+
+def test_who_asks_for_ascii_reads_a_result_in_it(capsys: pytest.CaptureFixture[str]) -> None:
+    Invocation(environ=_PLAIN).present(Result({}, "~ listener\n    rules: 1 → 2"))
+    assert capsys.readouterr().out == "~ listener\n    rules: 1 -> 2\n"
+
+
+def test_a_document_is_in_nobodys_alphabet(capsys: pytest.CaptureFixture[str]) -> None:
+    Invocation(environ=_PLAIN).present(Result({}, "greeting: grüß dich…", document=True))
+    assert capsys.readouterr().out == "greeting: grüß dich…\n"
+
+
+def test_who_asks_for_nothing_reads_every_sign(capsys: pytest.CaptureFixture[str]) -> None:
+    Invocation(environ={}).say("pushed shop@sha256:4cf8…")
+    assert capsys.readouterr().err == "pushed shop@sha256:4cf8…\n"
 
 
 def test_a_failure_is_told_in_the_json_envelope(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
