@@ -303,6 +303,19 @@ def test_what_others_found_before_anybody_looked_is_shown_too(rig: Rig) -> None:
     )
 
 
+def test_who_watched_somebody_elses_checks_is_told_how_they_ended(rig: Rig) -> None:
+    Claims(rig.aws, BUCKET, DEPLOYMENT, ELSEWHERE).take(None)
+    rig.call()
+    attendant = rig.attendant()
+    until(lambda: attendant.state.stage == "elsewhere")
+    over = rig.snapshot("Succeeded")
+    attendant.attend(over)
+    assert attendant.state.stage == "elsewhere"
+    _story(rig, "passed")
+    attendant.attend(over)
+    assert (attendant.state.stage, len(attendant.state.results)) == ("passed", 1)
+
+
 def test_what_others_found_is_told_with_it_when_the_deployment_has_failed(rig: Rig) -> None:
     _story(rig, "failed")
     after = Claims(rig.aws, BUCKET, DEPLOYMENT, ELSEWHERE, after=True)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from bgdeploy.release.analysis.measuring import Ask
 
 S = TypeVar("S", bound=Session)
+_OTHERS = {"idle", "elsewhere"}  # stages that say that we have not run the checks
 
 
 @dataclass
@@ -59,7 +60,8 @@ class Attendant:
     _holding: Holding | None = None
     _guarding: Guarding | None = None
     _recalled: bool = False
-    _found: ChecksState | None = None  # by others, before the shift; None: nobody has looked yet
+    _found: ChecksState | None = None  # by others, before the shift; None: nobody knows
+    _looks: int = 3  # for it that are left
     _found_after: ChecksState = field(default_factory=ChecksState)
     _time: AwsTime = field(init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -74,9 +76,15 @@ class Attendant:
     @property
     def state(self) -> ChecksState:
         """How the checks stand."""
-        before = self._holding.state if self._holding else self._found or ChecksState()
+        before = self._own
+        if self._found and before.stage in _OTHERS:
+            before = self._found
         after = self._guarding.state if self._guarding else self._found_after
         return replace(before, after=None if after == ChecksState() else after)
+
+    @property
+    def _own(self) -> ChecksState:
+        return self._holding.state if self._holding else ChecksState()
 
     def attend(self, snapshot: Snapshot) -> None:
         """Look at where the deployment is, and begin or end what that asks for; nothing once it is closed."""
@@ -92,9 +100,10 @@ class Attendant:
             self._guarding = self._next(self._guarding, snapshot, _moving(snapshot), self._guard)
         if self._guarding and phase(snapshot) is Phase.SHIFTED:
             self._guarding.move()
-        if self._holding is None and self._found is None and _answered(snapshot):
-            # The hook itself, or somebody who has left since, was through before we looked.
-            self._found = self._inside(snapshot) or self._told(snapshot) or ChecksState()
+        if self._own.stage in _OTHERS and not self._found and self._looks and _answered(snapshot):
+            # The hook itself, or somebody else, who may tell the story's newest chapter a moment later.
+            self._looks -= 1
+            self._found = self._inside(snapshot) or self._told(snapshot)
         if not (self._holding or self._guarding or self._recalled) and _failed(snapshot):
             self._recalled = True
             self._recall(snapshot)
@@ -146,7 +155,7 @@ class Attendant:
 
     def _recall(self, snapshot: Snapshot) -> None:
         """Find out what whoever ran the checks of a deployment that has failed has said of them."""
-        if self._found is None or self._found == ChecksState():
+        if self._found is None:
             self._found = self._inside(snapshot) or self._claimed(snapshot)
         after = self._claimed(snapshot, after=True)
         self._found_after = after if after.why else ChecksState()
