@@ -172,19 +172,19 @@ def alarms(story: Story, written: datetime) -> Html | None:
     facts, numbers = story.facts, story.ending.series if story.ending else ()
     if facts is None or not (story.alarms or numbers):
         return None
-    states = _states(story.alarms, axis_of(facts, written)) if story.alarms else ()
+    states = _states(story.alarms, axis_of(facts, written), facts.end) if story.alarms else ()
     return tag("section", tag("h2", "Alarms"), *states, *map(_numbers, numbers))
 
 
-def _states(found: Sequence[AlarmState], axis: Axis) -> Iterator[Html]:
+def _states(found: Sequence[AlarmState], axis: Axis, end: datetime | None) -> Iterator[Html]:
     changes = {name: _changes(found, name) for name in dict.fromkeys(each.name for each in found)}
     head = tag(
         "tr",
         tag("th", "Alarm", scope="col"),
-        tag("th", "At the end", scope="col"),
+        tag("th", "At the end" if end else "Last seen", scope="col"),
         tag("th", scale(axis), scope="col", aria_label="When"),
     )
-    rows = (_alarm(axis, name, states) for name, states in changes.items())
+    rows = (_alarm(axis, name, states, end) for name, states in changes.items())
     strips = tag("table", tag("caption", "The higher, the worse"), tag("thead", head), tag("tbody", *rows))
     yield tag("div", strips, class_="scroll")
     yield _history(sorted((each for one in changes.values() for each in one), key=lambda each: each.at))
@@ -222,15 +222,27 @@ def _changes(found: Sequence[AlarmState], name: str) -> list[AlarmState]:
     return states
 
 
-def _alarm(axis: Axis, name: str, states: Sequence[AlarmState]) -> Html:
-    last = states[-1]
+def at_the_end(states: Sequence[AlarmState], end: datetime | None) -> tuple[str, str]:
+    """Return the state that an alarm had when all was over, or has now, and in words what came after the end."""
+    before = [each for each in states if end is None or each.at <= end]
+    after = [f"{each.state} from {each.at:%H:%M:%SZ}" for each in states[len(before) :]]
+    return before[-1].state if before else "not known", f"after its end: {', '.join(after)}" if after else ""
+
+
+def _alarm(axis: Axis, name: str, states: Sequence[AlarmState], end: datetime | None) -> Html:
+    state, after = at_the_end(states, end)
+    drawn = [each for each in states if each.at <= axis.end]
     title = f"{name}: " + "; then ".join(f"{each.state} from {each.at:%H:%M:%S}" for each in states[:12])
     return tag(
         "tr",
         tag("th", name, scope="row"),
-        tag("td", last.state, class_="bad" if last.state == "ALARM" else None),
-        tag("td", plots.states(axis, states, title), class_="bars"),
+        tag("td", tag("span", state, class_="fail-word" if state == "ALARM" else None), _below(after)),
+        tag("td", plots.states(axis, drawn, title), class_="bars"),
     )
+
+
+def _below(text: str) -> Html | None:
+    return tag("div", text, class_="soft") if text else None
 
 
 def _history(states: Sequence[AlarmState]) -> Html:

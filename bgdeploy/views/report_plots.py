@@ -224,7 +224,7 @@ _STATES = {"OK": (15, 4), "ALARM": (2, 18), "MISSING": (2, 18)}  # top and heigh
 
 def states(axis: Axis, found: Sequence[AlarmState], title: str) -> Html:
     """Return the states of one alarm along the time; the higher, the worse."""
-    ends = [*(each.at for each in found[1:]), axis.end]
+    ends = [*(each.at for each in found[1:]), axis.end][: len(found)]
     inside = [_line(0, _STRIP - 3, 100, _STRIP - 3, "rail")]
     for each, end in zip(found, ends, strict=True):
         top, height = _STATES.get(each.state, (11, 8))
