@@ -23,7 +23,15 @@ ACTING = (
     "appspec",
     "teardown",
 )
+_QUOTED = re.compile(r"`([^`]+)`")
+_LAST = re.compile(r"(^aws .*|\bbgdeploy .*)")  # what is not quoted goes on to the end of its step
 _COMMAND = re.compile(rf"\bbgdeploy (?=(?:{'|'.join(ACTING)})\b)")
+
+
+def parts(step: str) -> tuple[tuple[str, bool], ...]:
+    """Return the parts of a next step, and of each whether it is a command: those are without their backticks."""
+    found = (_QUOTED if _QUOTED.search(step) else _LAST).split(step)
+    return tuple((part, place % 2 == 1) for place, part in enumerate(found) if part)
 
 
 def typed(text: str, program: str) -> str:

@@ -13,6 +13,7 @@ from bgdeploy.release.phase import length
 from bgdeploy.release.records.reported import Report, Source
 from bgdeploy.release.records.story import Facts, Standing
 from bgdeploy.views import report_checks, report_course
+from bgdeploy.views.commands import parts
 from bgdeploy.views.html import Html, joined, tag
 from bgdeploy.views.report_course import day, table
 from bgdeploy.views.report_plots import patterns
@@ -72,9 +73,9 @@ def _verdict(report: Report, tone: str, sign: str, word: str) -> Html:
     why = tag("ul", *(tag("li", line) for line in report.why)) if report.why else None
     following = None
     if report.next:
-        commands = (tag("li", tag("code", each)) for each in report.next)
+        steps = (tag("li", *map(_part, parts(step))) for step in report.next)
         following = tag(
-            "div", tag("span", "What to do next:", class_="soft"), tag("ul", *commands), class_="next"
+            "div", tag("span", "What to do next:", class_="soft"), tag("ul", *steps), class_="next"
         )
     return tag(
         "header",
@@ -84,6 +85,11 @@ def _verdict(report: Report, tone: str, sign: str, word: str) -> Html:
         following,
         class_=f"verdict {tone}",
     )
+
+
+def _part(part: tuple[str, bool]) -> str:
+    text, command = part
+    return tag("code", text) if command else text
 
 
 def _facts(report: Report) -> Html:

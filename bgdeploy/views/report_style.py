@@ -26,7 +26,7 @@ h1 { font-size: 1.75rem; margin: .35rem 0 .6rem; font-weight: 650; }
 h2 { font-size: 1.15rem; margin: 2.75rem 0 .75rem; font-weight: 650; }
 h3 { font-size: 1rem; margin: 0 0 .25rem; font-weight: 600; }
 p { margin: .35rem 0; }
-code, .mono, td.when, .next li {
+code, .mono, td.when {
   font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; font-size: .86em;
 }
 code, dd, p, li, caption { overflow-wrap: anywhere; }
@@ -44,11 +44,12 @@ td.long { overflow-wrap: anywhere; min-width: 12rem; }
 .good { --tone: var(--good); --tone-tint: var(--good-tint); }
 .bad { --tone: var(--bad); --tone-tint: var(--bad-tint); }
 .open { --tone: var(--open); --tone-tint: var(--open-tint); }
-.next { margin: .9rem 0 0; display: flex; flex-wrap: wrap; gap: .4rem .6rem; align-items: baseline; }
-.next ul { list-style: none; display: contents; }
-.next li {
-  border: 1px solid var(--rule); background: var(--paper); border-radius: .3rem;
-  padding: .1rem .5rem;
+.next { margin: .9rem 0 0; }
+.next ul { list-style: none; margin: .2rem 0 0; padding: 0; }
+.next li { margin: .35rem 0; }
+.next code {
+  border: 1px solid var(--rule); background: var(--paper); border-radius: .3rem; padding: .1rem .5rem;
+  box-decoration-break: clone; -webkit-box-decoration-break: clone;
 }
 
 dl {

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from datetime import timedelta
 from html.parser import HTMLParser
 
 import pytest
@@ -11,8 +13,11 @@ from hypothesis import strategies as st
 
 from bgdeploy.release.records.report import Seen, compose
 from bgdeploy.release.records.reported import Report
+from bgdeploy.release.records.story import AlarmState
+from bgdeploy.views.commands import parts
 from bgdeploy.views.html import Html, joined, tag
 from bgdeploy.views.report import page
+from bgdeploy.views.report_course import at_the_end
 from tests import deployments as d
 from tests import stories as told
 
@@ -168,6 +173,78 @@ def test_the_time_in_which_nobody_watched_is_marked() -> None:
 
 def test_an_alarm_is_told_with_what_was_measured_and_its_limit() -> None:
     assert "2 (alarm when >= 1)" in Page(told.alarmed()).text
+
+
+def _state(seconds: float, state: str) -> AlarmState:
+    return AlarmState(d.moment(seconds), "errors", state)
+
+
+def test_an_alarm_of_after_the_end_is_told_as_that() -> None:
+    states = (_state(0, "OK"), _state(143, "ALARM"))
+    assert at_the_end(states, d.moment(100)) == ("OK", "after its end: ALARM from 19:32:23Z")
+
+
+def test_an_alarm_that_was_on_at_the_end_is_told_with_what_became_of_it() -> None:
+    states = (_state(0, "OK"), _state(90, "ALARM"), _state(143, "OK"))
+    assert at_the_end(states, d.moment(100)) == ("ALARM", "after its end: OK from 19:32:23Z")
+
+
+def test_of_an_alarm_that_was_seen_after_the_end_alone_its_state_then_is_not_known() -> None:
+    assert at_the_end((_state(143, "OK"),), d.moment(100)) == (
+        "not known",
+        "after its end: OK from 19:32:23Z",
+    )
+
+
+def test_while_something_goes_on_an_alarm_has_the_state_that_was_seen_last() -> None:
+    assert at_the_end((_state(0, "OK"), _state(143, "ALARM")), None) == ("ALARM", "")
+
+
+def test_an_alarm_of_after_the_end_is_on_the_page() -> None:
+    report = told.finished()
+    assert report.story.facts
+    assert report.story.facts.end
+    late = report.story.facts.end + timedelta(seconds=43)
+    seen = (_state(0, "OK"), AlarmState(late, "errors", "ALARM"))
+    shown = Page(replace(report, story=replace(report.story, alarms=seen)))
+    assert f"OKafter its end: ALARM from {late:%H:%M:%SZ}" in shown.texts["td"]
+
+
+def test_an_alarm_that_was_seen_long_after_the_end_is_not_drawn_within_its_time() -> None:
+    report = told.finished()
+    assert report.story.facts
+    assert report.story.facts.end
+    late = AlarmState(report.story.facts.end + timedelta(minutes=4), "errors", "ALARM")
+    shown = Page(replace(report, story=replace(report.story, alarms=(late,))))
+    assert not [each for each in shown.all("rect") if each.get("class") == "state alarm"]
+
+
+@pytest.mark.parametrize(
+    ("step", "found"),
+    [
+        ("bgdeploy watch d-1", [("bgdeploy watch d-1", True)]),
+        ("aws logs tail /x", [("aws logs tail /x", True)]),
+        (
+            "mend the check, then bgdeploy release v2",
+            [("mend the check, then ", False), ("bgdeploy release v2", True)],
+        ),
+        (
+            "look; `bgdeploy plan` shows it",
+            [("look; ", False), ("bgdeploy plan", True), (" shows it", False)],
+        ),
+        ("or mend the application", [("or mend the application", False)]),
+        ("a sign ` alone", [("a sign ` alone", False)]),
+    ],
+)
+def test_the_commands_of_a_step_are_told_from_its_words(step: str, found: list[tuple[str, bool]]) -> None:
+    assert list(parts(step)) == found
+
+
+def test_the_page_shows_a_steps_commands_without_their_backticks() -> None:
+    steps = ("`bgdeploy plan` shows which, `bgdeploy provision` gives it back",)
+    shown = Page(replace(told.finished(), next=steps))
+    assert {"bgdeploy plan", "bgdeploy provision"} <= set(shown.texts["code"])
+    assert "bgdeploy plan shows which, bgdeploy provision gives it back" in shown.texts["li"]
 
 
 def test_an_alarm_that_went_off_shows_its_numbers_and_a_task_its_last_words() -> None:
