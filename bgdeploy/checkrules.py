@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from msgspec import structs
 
-from bgdeploy.checktypes import Check
+from bgdeploy.checktypes import Check, RawMetric
 from bgdeploy.quantities import Limit
 
 Broken = tuple[tuple["str | int", ...], str]
@@ -45,6 +45,8 @@ _KEYS = {
 }
 _UNITS = {"success": "%", "p50": "s", "p95": "s", "p99": "s", "tolerance": "s"}
 _EXAMPLES = {"s": "a response time such as 200ms", "%": "a share such as 1%", "": "a plain number"}
+_PLACEHOLDER = re.compile(r"(?<!\$)\{(\w+)\}")  # not the shell's ${word}
+_MEMBERS = {"Version", "VERSION", "versions"}  # that a command may ask for, as `jq '{versions}'` does
 _MOST_REQUESTS = 2000  # a second: more than one process can send and still measure honestly
 _LONGEST = 50 * 60  # seconds: the hook holds a deployment for an hour at most (aws-facts 1.5)
 
@@ -58,6 +60,8 @@ def broken_check_rules(checks: tuple[Check, ...]) -> Iterator[Broken]:
         known.add(check.name)
         for key, text in _wrong(check):
             yield ("checks", index, *([key] if key else [])), text
+        for path, text in _misspelt(check):
+            yield ("checks", index, *path), text
 
 
 def _wrong(check: Check) -> Iterator[tuple[str, str]]:
@@ -105,6 +109,49 @@ def _answer(check: Check) -> Iterator[tuple[str, str]]:
         yield "load", f"must be more than 0 and at most {_MOST_REQUESTS} per second"
     if check.load and not 1 <= check.load.lasts <= _LONGEST:
         yield "load", "must last between 1s and 50m"
+
+
+def _misspelt(check: Check) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield the key path of every text in which `{version}` is written wrong. Other words may be the application's."""
+    for path, text in _filled(check):
+        allowed = {"version", *(_MEMBERS if path == ("command",) else ())}
+        for word in dict.fromkeys(_PLACEHOLDER.findall(text)):
+            if word not in allowed and is_slip(word, "version"):
+                yield (
+                    path,
+                    f"check {check.name!r} holds {{{word}}}, which nothing replaces: "
+                    "the version that is released is written {version}",
+                )
+
+
+def _filled(check: Check) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield the texts of a check in which `{version}` is replaced, each with its key path."""
+    for key in ("get", "contains", "matches", "command"):
+        if text := getattr(check, key):
+            yield (key,), text
+    yield from ((("json", name), value) for name, value in check.json.items() if isinstance(value, str))
+    yield from ((("header", name), value) for name, value in check.header.items())
+    if isinstance(check.metric, RawMetric):
+        for name, value in check.metric.dimensions.items():
+            yield ("metric", "dimensions", name), value
+
+
+def is_slip(word: str, meant: str) -> bool:
+    """Tell whether `word` is `meant` but for capitals and one slip: a letter too many, too few, wrong, or two swapped.
+
+    A ratio of difflib's takes `person` and `session` for `version`.
+    """
+    word = word.lower()
+    begins = _shared(word, meant)
+    word, meant = word[begins:], meant[begins:]
+    ends = _shared(word[::-1], meant[::-1])
+    word, meant = word[: len(word) - ends], meant[: len(meant) - ends]
+    return max(len(word), len(meant)) <= 1 or (len(word) == 2 and word == meant[::-1])
+
+
+def _shared(one: str, other: str) -> int:
+    differing = (place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
+    return next(differing, min(len(one), len(other)))
 
 
 def _limits(check: Check) -> Iterator[tuple[str, str]]:

@@ -72,6 +72,52 @@ def test_what_cannot_be_meant_is_told(asked: dict[str, Any], key: str, told: str
     assert (path, told in sentence) == (key, True), sentence
 
 
+@pytest.mark.parametrize(
+    "word", ["verison", "vesion", "verssion", "verzion", "Version", "VERSION", "versions", "version_"]
+)
+def test_a_misspelt_version_is_told(word: str) -> None:
+    ((key, sentence),) = _broken(get="/", contains=f"Hello from {{{word}}}")
+    assert key == "contains"
+    assert sentence == (
+        f"check 'it' holds {{{word}}}, which nothing replaces: the version that is released is written {{version}}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("asked", "path"),
+    [
+        ({"get": "/{verison}"}, ("get",)),
+        ({"get": "/", "matches": "v{verison}"}, ("matches",)),
+        ({"get": "/", "json": {"app.is": "{verison}"}}, ("json", "app.is")),
+        ({"get": "/", "header": {"X-Is": "{verison}"}}, ("header", "X-Is")),
+        ({"command": "smoke {verison}"}, ("command",)),
+        (
+            {"metric": {"namespace": "S", "name": "O", "dimensions": {"V": "{verison}"}}, "above": "1"},
+            ("metric", "dimensions", "V"),
+        ),
+    ],
+)
+def test_a_misspelt_version_is_told_wherever_it_would_be_replaced(
+    asked: dict[str, Any], path: tuple[str, ...]
+) -> None:
+    made = convert({"name": "it", **asked}, Check, dec_hook=lambda kind, value: kind.parse(str(value)))
+    assert [found for found, _ in broken_check_rules((made,))] == [("checks", 0, *path)]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"get": "/", "contains": "{version} {person} {session} {vision} {revision} {region} {name}"},
+        {"get": "/", "contains": '{"verison": 1} {} {0} { verison }'},
+        {"get": "/", "matches": r"v\d{1,3} \{verison\} [0-9]{2} {version}"},
+        {"get": "/", "json": {"n": 3, "list": ["{verison}"]}},
+        {"command": "smoke ${VERSION} ${verison} | jq '{versions}' | jq '{Version}'"},
+    ],
+)
+def test_braces_around_anything_else_are_left_alone(asked: dict[str, Any]) -> None:
+    assert _broken(**asked) == []
+
+
 def test_two_checks_of_one_name_are_told_where_the_second_stands() -> None:
     once, twice = (Check(name="page", get=path) for path in ("/", "/cart"))
     assert list(broken_check_rules((once, twice))) == [

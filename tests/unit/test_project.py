@@ -226,6 +226,23 @@ checks:
     ]
 
 
+def test_a_misspelt_version_is_told_with_its_line(tmp_path: Path) -> None:
+    base = """\
+app: shop
+checks:
+  - name: home page
+    get: /
+    contains: Hello from {verison}
+    header:
+      X-Version: "{vesion}"
+"""
+    said = "which nothing replaces: the version that is released is written {version}"
+    assert problems(tmp_path, base) == [
+        f"config/base.yaml:5: checks[0].contains: check 'home page' holds {{verison}}, {said}",
+        f"config/base.yaml:7: checks[0].header.X-Version: check 'home page' holds {{vesion}}, {said}",
+    ]
+
+
 def test_a_check_without_a_name_hides_no_problem_of_its_own_or_of_others(tmp_path: Path) -> None:
     base = """\
 app: shop
