@@ -279,7 +279,6 @@ def test_the_desired_count_can_be_updated(fleet: Fleet) -> None:
     [
         ("create_task_set", {"taskDefinition": "web"}),
         ("update_task_set", {"taskSet": "ecs-svc/1", "scale": {"value": 1, "unit": "PERCENT"}}),
-        ("delete_task_set", {"taskSet": "ecs-svc/1"}),
         ("update_service_primary_task_set", {"primaryTaskSet": "ecs-svc/1"}),
     ],
 )
@@ -289,6 +288,35 @@ def test_people_cannot_move_the_task_sets_of_codedeploy(
     code, message = standing.refused("ecs", operation, cluster="shop", service="web", **params)
     assert code == "InvalidParameterException"
     assert "CODE_DEPLOY" in message
+
+
+def test_a_person_removes_a_task_set_by_force_and_it_drains(fleet: Fleet) -> None:
+    fleet.create()
+    left = _green(fleet, "d-ABCDEFGHI")
+    where = {"cluster": "shop", "service": "web", "taskSet": left.id}
+    assert fleet.refused("ecs", "delete_task_set", **where)[0] == "InvalidParameterException"
+    told = fleet.client("ecs").delete_task_set(**where, force=True)["taskSet"]
+    assert (told["id"], told["status"], told["scale"]["value"]) == (left.id, "DRAINING", 0.0)
+    fleet.until(lambda: len(fleet.describe()["taskSets"]) == 1)
+
+
+def test_the_primary_task_set_is_not_removed_and_one_that_is_not_there_is_not_found(standing: Fleet) -> None:
+    where = {"cluster": "shop", "service": "web", "force": True}
+    primary = standing.describe()["taskSets"][0]["id"]
+    assert standing.refused("ecs", "delete_task_set", **where, taskSet=primary)[0] == (
+        "InvalidParameterException"
+    )
+    assert standing.refused("ecs", "delete_task_set", **where, taskSet="ecs-svc/1")[0] == (
+        "TaskSetNotFoundException"
+    )
+
+
+def test_an_ecs_that_lets_nobody_remove_a_task_set_can_be_rehearsed(
+    standing: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(standing.world.ecs, "people_remove_task_sets", False)
+    where = {"cluster": "shop", "service": "web", "taskSet": "ecs-svc/1", "force": True}
+    assert "CODE_DEPLOY" in standing.refused("ecs", "delete_task_set", **where)[1]
 
 
 # Deletion

@@ -42,6 +42,7 @@ class ServiceOperations:
             "DescribeServices": self._describe_services,
             "ListServices": self._list_services,
             "DescribeTaskSets": self._describe_task_sets,
+            "DeleteTaskSet": self._delete_task_set,
             "ListClusters": self._list_clusters,
             "CreateCluster": self._create_cluster,
             "DescribeClusters": self._describe_clusters,
@@ -54,7 +55,7 @@ class ServiceOperations:
             "RegisterTaskDefinition": self._register,
         }
         # A person's calls: documented for the EXTERNAL controller only; AWS's text is not known (aws-facts 14.10).
-        for name in ("CreateTaskSet", "UpdateTaskSet", "DeleteTaskSet", "UpdateServicePrimaryTaskSet"):
+        for name in ("CreateTaskSet", "UpdateTaskSet", "UpdateServicePrimaryTaskSet"):
             ours[name] = self._refuse_task_set
         return ours
 
@@ -143,6 +144,21 @@ class ServiceOperations:
             "taskSets": [describe.task_set(each) for each in found],
             "failures": [{"arn": name, "reason": "MISSING"} for name in asked if name not in named],
         }
+
+    def _delete_task_set(self, call: Call) -> dict[str, Any]:
+        """Drain a task set as DeleteTaskSet's reference has it: by force, or scaled down to zero."""
+        if not self._task_sets.people_remove_task_sets:
+            return self._refuse_task_set(call)
+        service, asked = self._book.require(call), call.params["taskSet"]
+        found = next((each for each in service.task_sets if asked in (each.id, each.arn)), None)
+        if found is None:
+            raise RefusedError("TaskSetNotFoundException", "The specified task set wasn't found.")
+        if found.status == "PRIMARY":
+            raise invalid("The PRIMARY task set of a service cannot be deleted.")
+        if found.scale and not call.params.get("force"):
+            raise invalid("The task set cannot be deleted while it is scaled above 0.")
+        self._task_sets.remove_task_set(found)
+        return {"taskSet": describe.task_set(found)}
 
     def _refuse_task_set(self, call: Call) -> dict[str, Any]:
         self._book.require(call)

@@ -22,8 +22,11 @@ _REMEMBERED = timedelta(hours=1)  # an INACTIVE service can be described for a w
 class Ecs:
     """Services whose tasks are processes of this machine."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, *, people_remove_task_sets: bool = True) -> None:
         self._world = world
+        # Does ECS let a person remove a task set of CodeDeploy's? The reference speaks of the EXTERNAL controller only;
+        # CodeDeploy makes the very same call by its role (aws-facts 6.3, 8.1).
+        self.people_remove_task_sets = people_remove_task_sets
         self._book = Book(world)
         self._lifecycle = Lifecycle(world)
         self._scheduler = Scheduler(world, self._lifecycle)
