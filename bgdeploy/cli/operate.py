@@ -116,7 +116,9 @@ def _left_behind(snapshot: Snapshot) -> str:
         if door
     ]
     lines += [f"  {one.side} {one.version}: {tasks_text(one)}" for one in snapshot.task_sets]
-    return "\n".join(["without a rollback this stays as it is, and nobody cleans it up:", *lines])
+    return "\n".join(
+        ["without a rollback this stays as it is, until `bgdeploy doctor --fix` cleans it up:", *lines]
+    )
 
 
 def _ask(invocation: Invocation, ident: str) -> None:

@@ -232,8 +232,8 @@ def _needs_a_person(snapshot: Snapshot, kind: Kind, headline: str, why: tuple[st
     """A full release of the old version is what leads back from anywhere (aws-facts 4.2), even where it is live."""
     old = old_version(snapshot)
     back = (f"bgdeploy release {old} --force",) if old and ":" not in old else ()
-    # CodeDeploy begins nothing while weight is where no tasks of production are (aws-facts 7.3).
-    if _astray(snapshot) and phase(snapshot) is not Phase.ROLLING_BACK:
+    # Nothing is begun while weight is where no tasks of production are (aws-facts 7.3), or tasks where no weight is.
+    if (_astray(snapshot) or _leftover(snapshot)) and phase(snapshot) is not Phase.ROLLING_BACK:
         back = ("bgdeploy doctor --fix", *back)
     return _ending(snapshot, kind, Exit.NEEDS_A_PERSON, headline, why, ("bgdeploy status", *back))
 
@@ -248,7 +248,7 @@ def _leftover(snapshot: Snapshot) -> str:
         return ""
     return (
         f"green {green.version} still runs beside production ({counted(green.running, 'task')}): "
-        "it may answer beside the tasks of the next release"
+        "nothing can be released before `bgdeploy doctor --fix` has removed it"
     )
 
 
@@ -292,6 +292,11 @@ def problems_with(snapshot: Snapshot, expected: Side, page: Page | None = None) 
     ):  # CodeDeploy's success does not prove that it is well
         why = f": {wanted.trouble[0]}" if wanted.trouble else ""
         found.append(f"no task of {wanted.version} is healthy, of {wanted.running}{why}")
+    if wanted and wanted.healthy > wanted.running:  # those that drain are not healthy ones
+        found.append(
+            f"{counted(wanted.healthy, 'target')} of {wanted.target_group} are healthy, and {wanted.version} runs "
+            f"{counted(wanted.running, 'task')}: something else answers beside it; `bgdeploy doctor` says what"
+        )
     if page and page.status is not None and page.status >= 500:
         found.append(f"{page.url} answers {page.status}, which is not < 500")
     return tuple(found)

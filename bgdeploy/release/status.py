@@ -80,9 +80,9 @@ def _listener(listener: Listener | None, task_sets: tuple[TaskSetStatus, ...]) -
     total = sum(listener.weights.values())
     versions: dict[str, int] = {}
     for group, weight in listener.weights.items():
-        behind = next((s for s in task_sets if s.target_group == group and s.status != "DRAINING"), None)
+        behind = [s.version for s in task_sets if s.target_group == group and s.status != "DRAINING"]
         if weight:
-            name = behind.version if behind else "nobody"
+            name = " and ".join(dict.fromkeys(behind)) or "nobody"  # several: one was left over
             versions[name] = versions.get(name, 0) + round(100 * weight / total)
     return ListenerStatus(listener.url, dict(listener.weights), versions)
 

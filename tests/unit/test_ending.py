@@ -76,6 +76,16 @@ def test_success_without_a_healthy_task_needs_a_person() -> None:
     assert ended.why == ("no task of v2 is healthy, of 1",)
 
 
+def test_success_beside_more_healthy_targets_than_tasks_needs_a_person() -> None:
+    sets = tuple(replace(each, healthy=2) for each in d.linear(985).task_sets)
+    ended = ending(replace(d.linear(985), task_sets=sets), page=PAGE)
+    assert (ended.kind, ended.exit, ended.verified) == (Kind.UNVERIFIED, Exit.NEEDS_A_PERSON, False)
+    assert ended.why == (
+        "2 targets of shop-dev-green are healthy, and v2 runs 1 task: something else answers beside it; "
+        "`bgdeploy doctor` says what",
+    )
+
+
 def test_who_is_not_healthy_is_told_with_the_reason() -> None:
     why = "a target is unhealthy: Health checks failed with these codes: [500]"
     sets = tuple(replace(each, healthy=0, trouble=(why,)) for each in d.linear(985).task_sets)
@@ -236,6 +246,7 @@ def test_a_failure_without_rollback_leaves_green_behind_and_needs_a_person() -> 
     assert ended.exit is Exit.NEEDS_A_PERSON
     assert "nothing was rolled back" in ended.headline
     assert ended.why[-1].startswith("green v2 still runs beside production")
+    assert ended.next == ("bgdeploy status", "bgdeploy doctor --fix", "bgdeploy release v1 --force")
 
 
 def test_a_failure_before_anything_was_there_left_production_alone() -> None:
@@ -361,8 +372,7 @@ def test_what_is_only_observed_is_not_why_a_release_failed() -> None:
     assert [line.partition(":")[0] for line in ended.why] == ['check "home page"']
 
 
-def test_what_is_split_and_left_is_mended_before_anything_can_be_released() -> None:
-    split = d.alarm_run()[2]
-    assert ending(split).next == ("bgdeploy status", "bgdeploy doctor --fix", "bgdeploy release v1 --force")
-    whole = replace(split, production=d.listener("prod", 100, 0))
-    assert ending(whole).next == ("bgdeploy status", "bgdeploy release v1 --force")
+@pytest.mark.parametrize("weights", [(90, 10), (100, 0)])
+def test_what_is_split_or_left_is_mended_before_anything_can_be_released(weights: tuple[int, int]) -> None:
+    left = replace(d.alarm_run()[2], production=d.listener("prod", *weights))
+    assert ending(left).next == ("bgdeploy status", "bgdeploy doctor --fix", "bgdeploy release v1 --force")
