@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 State = Literal["ok", "warning", "fails", "not checked"]
-Cure = Literal["weights", "service-linked role", "claim"]
+Cure = Literal["weights", "task set", "service-linked role", "claim"]
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Mend:
     """Something that can be put right without risk, and on what."""
 
     cure: Cure
-    subject: str  # a target group, a service, an object's key
+    subject: str  # a target group, a task set, a service, an object's key
     deed: str  # what would be done, as an imperative: "give all of production to shop-dev-blue"
 
 

@@ -20,6 +20,7 @@ from bgdeploy.doctor.condition import (
     Unread,
 )
 from bgdeploy.doctor.finding import Finding, Mend
+from bgdeploy.doctor.leftover import task_sets
 from bgdeploy.release.phase import (
     EVENT_LIMIT,
     Phase,
@@ -62,6 +63,7 @@ def _all(condition: Condition) -> Iterator[Finding]:
     yield from _each("deployment", condition.in_flight, _in_flight)
     yield from _each("listeners", condition.standing, lambda standing: _listeners(standing, idle))
     yield from _each("target groups", condition.standing, lambda standing: _target_groups(standing, idle))
+    yield from _each("task sets", condition.standing, lambda standing: task_sets(standing, idle))
     yield from _each("hook", condition.hook, _hook)
     yield from _each("alarms", condition.alarms, _alarms)
     yield from _each("room", condition.room, _room)

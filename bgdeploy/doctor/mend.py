@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bgdeploy.aws import Aws, absent
+from bgdeploy.doctor import leftover
 from bgdeploy.doctor.finding import Mend
 from bgdeploy.names import Names
 from bgdeploy.release.preflight import busy
@@ -16,6 +17,8 @@ def carry_out(aws: Aws, names: Names, mend: Mend) -> None:
     """Do what `mend` says. Raises BusyError when a deployment has begun meanwhile that it would get in the way of."""
     if mend.cure == "weights":
         _give_production_back(aws, names, mend.subject)
+    elif mend.cure == "task set":
+        _remove_task_set(aws, names, mend.subject)
     elif mend.cure == "service-linked role":
         # Where it is there already it is refused: how, no document says for certain (aws-facts 8.4).
         with absent("InvalidInput", "EntityAlreadyExists"):
@@ -32,13 +35,29 @@ def _give_production_back(aws: Aws, names: Names, primary: str) -> None:
     active = reader.active()
     if active:  # CodeDeploy moves the weights
         raise busy(reader, active)
-    elbv2, target = aws.client("elbv2"), reader.target
-    for rule in elbv2.describe_rules(ListenerArn=target.production_listener)["Rules"]:
-        if not rule["IsDefault"] and not _forwards_to(rule["Actions"], target):
+    _give(aws, reader.target, reader.target.production_listener, primary)
+
+
+def _remove_task_set(aws: Aws, names: Names, ident: str) -> None:
+    """Remove what a stopped deployment has left, and leave the test listener as a rollback would have."""
+    reader = Reader(aws, find_target(aws, names))
+    home, test = leftover.remove(reader, names, ident), reader.target.test_listener
+    if home and test:
+        _give(aws, reader.target, test, home)
+
+
+def _give(aws: Aws, target: Target, listener: str, primary: str) -> None:
+    """Give one of the two target groups all of a listener."""
+    elbv2 = aws.client("elbv2")
+    production = (
+        listener == target.production_listener
+    )  # whose default action may have come to lead elsewhere
+    for rule in elbv2.describe_rules(ListenerArn=listener)["Rules"]:
+        if not (rule["IsDefault"] and production) and not _forwards_to(rule["Actions"], target):
             continue
         actions = _forwarding(rule["Actions"], target, primary)
         if rule["IsDefault"]:
-            elbv2.modify_listener(ListenerArn=target.production_listener, DefaultActions=actions)
+            elbv2.modify_listener(ListenerArn=listener, DefaultActions=actions)
         else:
             elbv2.modify_rule(RuleArn=rule["RuleArn"], Actions=actions)
 

@@ -62,6 +62,13 @@ OPENING = (
     + calls("ec2", "RevokeSecurityGroupIngress", on.OWN_GROUPS)
 )
 
+# What `doctor --fix` removes: the task set that a deployment has left which was stopped without a rollback.
+REMOVING = (
+    calls("codedeploy", "ListDeployments GetDeployment", on.GROUP)
+    + calls("elbv2", "DescribeRules", on.ANYTHING)
+    + calls("ecs", "DeleteTaskSet", on.TASK_SETS)
+)
+
 # What a provision closes that somebody who was killed has left open.
 CLOSING = (
     calls("ec2", "DescribeSecurityGroupRules", on.ANYTHING)

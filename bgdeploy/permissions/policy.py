@@ -51,6 +51,7 @@ def _provision(kinds: Sequence[Kind], resources: Sequence[Resource]) -> Iterator
     for kind in kinds:
         yield from (kind.look, kind.survey, kind.make, kind.drop if kind.sweeps else ())
     yield from _scaling(resources)
+    yield commands.REMOVING
     if _lets_callers_in(resources):
         yield commands.CLOSING
 

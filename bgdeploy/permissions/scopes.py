@@ -74,6 +74,7 @@ def linked(service: str) -> Scope:
 FUNCTION = Scope("Hook", _arns("lambda", "function:{hook}"))
 CLUSTER = Scope("Cluster", _arns("ecs", "cluster/{name}"))
 SERVICE = Scope("Service", _arns("ecs", "service/{name}/{name}"))
+TASK_SETS = Scope("TaskSets", _arns("ecs", "task-set/{name}/{name}/*"))
 FAMILY = Scope("TaskDefinitions", _arns("ecs", "task-definition/{name}:*"))
 TASKS = Scope("Tasks", _arns("ecs", "task/{name}/*"))
 # ListTasks knows container instances alone, of which Fargate has none; the cluster is what narrows it.

@@ -141,7 +141,8 @@ def start(
     template = "" if good.text else appspec.read(project)
     there = traffic.look_up(aws, strategy)
     on = [alarm.name for alarm in reader.alarms() if alarm.state == "ALARM"]
-    preflight.check(reader, settings.names, ignore_alarms=bool(on))
+    for warning in preflight.check(reader, settings.names, ignore_alarms=bool(on)):
+        say(f"{WARNING}{warning}")
     if on:
         say(f"{WARNING}{', '.join(on)} in ALARM: no alarm stops this deployment")
     if not there:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
-from bgdeploy.aws import Attrs, Aws, absent
+from bgdeploy.aws import Attrs, Aws, NotYetError, absent, wait_until
 from bgdeploy.errors import BgdeployError, BusyError
 from bgdeploy.names import Names
 from bgdeploy.release.changes import alarm_verdict
+from bgdeploy.release.leftover import Leftover, beside_production, elsewhere, in_the_way, leftovers
 from bgdeploy.release.phase import Phase, new_version, phase
 from bgdeploy.release.reader import Reader
 from bgdeploy.release.snapshot import Alarm, Target
 
 Weights = Mapping[str, int]  # target group name → weight
+
+# Seconds for which ECS may still show a task set as ACTIVE whose deployment has just ended and removes it.
+_LAG = 15.0
 
 
 @dataclass(frozen=True)
@@ -34,19 +39,24 @@ class Standing:
     test: tuple[Weights, ...] | None  # None: there is no test listener
     alarms: tuple[Alarm, ...]
     hook: str | None  # the state of the hook's function, None when there is none
+    live: str = ""  # the version of the PRIMARY task set
+    leftovers: tuple[Leftover, ...] = ()  # what else is ACTIVE: nobody's, when no deployment is active
 
 
-def check(reader: Reader, names: Names, *, ignore_alarms: bool = False) -> None:
-    """Return when a release may start.
+def check(reader: Reader, names: Names, *, ignore_alarms: bool = False) -> tuple[str, ...]:
+    """Return when a release may start, with what is to be warned of all the same.
 
     Raises BusyError when a deployment is active, BgdeployError with every other problem at once.
     """
     active = reader.active()
     if active:
         raise busy(reader, active)
-    found = tuple(problems(examine(reader, names), ignore_alarms=ignore_alarms))
+    standing = examine(reader, names)
+    if standing.leftovers:
+        standing = _looked_at_again(reader, standing)
+    found = tuple(problems(standing, ignore_alarms=ignore_alarms))
     if not found:
-        return
+        return tuple(f"{each.text}; {each.hint}" for each in leftover_warnings(standing))
     several = f"{len(found)} things are in the way of a release:\n" if len(found) > 1 else ""
     raise BgdeployError(
         several + "\n".join(f"{'  ' if several else ''}{problem.text}" for problem in found),
@@ -71,6 +81,25 @@ def busy(reader: Reader, deployment_id: str) -> BusyError:
     )
 
 
+def _looked_at_again(reader: Reader, standing: Standing) -> Standing:
+    """Return it with the leftovers that do not go by themselves within a moment."""
+    found = standing.leftovers
+
+    def gone() -> bool:
+        nonlocal found
+        reader.sides.forget()
+        found = _leftovers(reader)
+        return not found
+
+    with suppress(NotYetError):
+        wait_until(reader.aws, gone, _LAG)
+    return replace(standing, leftovers=found)
+
+
+def _leftovers(reader: Reader) -> tuple[Leftover, ...]:
+    return leftovers(reader.sides.service().get("taskSets") or (), reader.sides.version)
+
+
 def examine(reader: Reader, names: Names) -> Standing:
     """Read what a release would begin on. Changes nothing."""
     target, aws = reader.target, reader.aws
@@ -81,10 +110,12 @@ def examine(reader: Reader, names: Names) -> Standing:
     return Standing(
         target=target,
         primary=pair.get(behind) or _group_name(behind),
-        production=_forwards(aws, target.production_listener, pair),
-        test=_forwards(aws, target.test_listener, pair) if target.test_listener else None,
+        production=forwards(aws, target.production_listener, pair),
+        test=forwards(aws, target.test_listener, pair) if target.test_listener else None,
         alarms=reader.alarms(),
         hook=_hook_state(aws, names.hook),
+        live=reader.sides.version(primary["taskDefinition"]) if primary else "",
+        leftovers=_leftovers(reader),
     )
 
 
@@ -92,8 +123,11 @@ def _group_name(arn: str) -> str | None:
     return arn.split("/")[1] if arn.count("/") == 2 else None
 
 
-def _forwards(aws: Aws, listener: str, pair: Mapping[str, str]) -> tuple[Weights, ...]:
-    """Return the weights of every rule that forwards to the pair; the default action is a rule too."""
+def forwards(aws: Aws, listener: str, pair: Mapping[str, str]) -> tuple[Weights, ...]:
+    """Return the weights of every rule that forwards to the pair; the default action is a rule too.
+
+    `pair` tells the names of the target groups by their ARNs.
+    """
     rules = aws.client("elbv2").describe_rules(ListenerArn=listener)["Rules"]
     found = []
     for rule in rules:
@@ -118,6 +152,7 @@ def _hook_state(aws: Aws, name: str) -> str | None:
 def problems(standing: Standing, *, ignore_alarms: bool = False) -> Iterator[Problem]:
     """Yield everything that a release would fail on. Pure."""
     yield from listener_problems(standing)
+    yield from leftover_problems(standing)
     if not ignore_alarms:
         yield from alarm_problems(standing.alarms)
     yield from hook_problems(standing.hook)
@@ -165,6 +200,36 @@ def listener_problems(standing: Standing) -> Iterator[Problem]:
             "the test listener forwards to neither target group of the pair",
             "`bgdeploy plan` shows what differs",
         )
+
+
+def leftover_problems(standing: Standing) -> Iterator[Problem]:
+    """Yield the task sets that stand where the new one would be put, and would answer beside it."""
+    yield from (told_of(each, standing) for each in standing.leftovers if _blocks(each, standing))
+
+
+def leftover_warnings(standing: Standing) -> Iterator[Problem]:
+    """Yield the other ones that are left over: a release does not make them worse."""
+    yield from (told_of(each, standing) for each in standing.leftovers if not _blocks(each, standing))
+
+
+def _blocks(leftover: Leftover, standing: Standing) -> bool:
+    group = leftover.target_group
+    return group in standing.target.target_groups and group != standing.primary
+
+
+def told_of(leftover: Leftover, standing: Standing) -> Problem:
+    """Return what a task set does that was left over, and how one gets rid of it."""
+    if _blocks(leftover, standing):
+        return Problem(in_the_way(leftover), "`bgdeploy doctor --fix` removes it")
+    if leftover.target_group == standing.primary:
+        live = standing.live or "VERSION"
+        # Removed from there it would take requests with it that users have sent.
+        hint = (
+            f"`bgdeploy release {live} --force` moves production to the other target group, then "
+            "`bgdeploy doctor --fix` removes it"
+        )
+        return Problem(beside_production(leftover, standing.live or "the live version"), hint)
+    return Problem(elsewhere(leftover), "`bgdeploy doctor --fix` removes it")
 
 
 def alarm_problems(alarms: tuple[Alarm, ...]) -> Iterator[Problem]:

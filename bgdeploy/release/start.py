@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bgdeploy.aws import Attrs, Aws, error_code
 from bgdeploy.config import Settings
-from bgdeploy.errors import BgdeployError, InterruptError
+from bgdeploy.errors import WARNING, BgdeployError, InterruptError
 from bgdeploy.release import appspec, preflight, revision, scaling, traffic
 from bgdeploy.release.attending import inside
 from bgdeploy.release.attending.claimant import who
@@ -116,7 +116,8 @@ def _prepare(
     strategy, template = require(settings, project, asked.version, asked.strategy)
     reader = Reader(aws, asked.target or find_target(aws, settings.names))
     there = traffic.look_up(aws, strategy)
-    preflight.check(reader, settings.names, ignore_alarms=asked.ignore_alarms)
+    for warning in preflight.check(reader, settings.names, ignore_alarms=asked.ignore_alarms):
+        say(f"{WARNING}{warning}")
     image = _image(aws, settings, project, asked, say)
     if image.source == "built":
         done.append(f"image {image.reference} was pushed")

@@ -17,9 +17,11 @@ from bgdeploy.permissions.call import Call
 from bgdeploy.permissions.policy import Use, needed_calls
 from bgdeploy.project import load
 from bgdeploy.provision.resource import Look, Resource
+from bgdeploy.release.reader import Reader, find_target
 from bgdeploy.sandbox import control
 from bgdeploy.sandbox.control import Running
 from bgdeploy.stack import build
+from tests.clocks import awaited
 
 ROOT = Path(__file__).parents[2]
 
@@ -46,6 +48,18 @@ class Stack:
 
     def __call__(self, service: str) -> Any:
         return self.aws.client(service)
+
+    @property
+    def reader(self) -> Reader:
+        """Return a reader that has read nothing yet."""
+        return Reader(self.aws, find_target(self.aws, self.settings.names))
+
+    def await_green(self) -> None:
+        """Return once the deployment that is active has made its task set."""
+        reader = self.reader
+        active = reader.active()
+        assert active is not None
+        awaited(self.clock, lambda: reader.read(active, fresh=True).side("green"))
 
     def run(self, use: Use, *command: str, exits: int = 0) -> None:
         """Run a command and remember what it called."""

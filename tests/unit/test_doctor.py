@@ -87,9 +87,10 @@ def test_what_several_checks_fail_on_is_told_once() -> None:
         ("deployment", "fails", "the stack is not provisioned"),
         ("listeners", "not checked", "could not be looked at, for the same reason as deployment"),
         ("target groups", "not checked", "could not be looked at, for the same reason as deployment"),
+        ("task sets", "not checked", "could not be looked at, for the same reason as deployment"),
         ("room", "not checked", "the network is down"),
     ]
-    assert [one.hint for one in told] == ["`bgdeploy provision` builds it", "", "", ""]
+    assert [one.hint for one in told] == ["`bgdeploy provision` builds it", "", "", "", ""]
 
 
 def test_roles_that_do_not_exist_are_told_together() -> None:
@@ -110,7 +111,7 @@ def alarm(**seen: Any) -> dict[str, tuple[AlarmSeen, ...]]:
 def test_where_all_is_well_every_check_says_so() -> None:
     told = list(findings(WELL))
     assert {finding.state for finding in told} == {"ok"}
-    assert len(told) == 13
+    assert len(told) == 14
     assert summary(told) == "all is well: a release may start"
 
 
@@ -229,6 +230,7 @@ def test_what_may_not_be_looked_at_is_not_checked_and_does_not_hide_the_rest() -
     assert [(finding.check, finding.state) for finding in told] == [
         ("listeners", "not checked"),
         ("target groups", "not checked"),
+        ("task sets", "not checked"),
         ("hook", "fails"),
     ]
 
