@@ -14,8 +14,10 @@ from bgdeploy import starter
 from bgdeploy.aws import Aws
 from bgdeploy.clock import FastClock, SystemClock
 from bgdeploy.config import Check, Config, Duration, Settings
+from bgdeploy.doctor import mend
+from bgdeploy.doctor.leftover import task_sets
 from bgdeploy.provision import converge
-from bgdeploy.release import operations, watch
+from bgdeploy.release import operations, preflight, watch
 from bgdeploy.release.analysis.measuring import Ask
 from bgdeploy.release.attending.attendant import Attendant
 from bgdeploy.release.back import live
@@ -139,9 +141,12 @@ class Shop:
         return Released(ended, version, before, self.live(), rendered(card(ended)))
 
     def calm(self) -> None:
-        """Wait until no alarm is on."""
+        """Wait until no alarm is on, and mend what the last release has left, as `doctor --fix` does."""
         while any(alarm.state != "OK" for alarm in self.reader.alarms()):
             self.clock.sleep(5)
+        for finding in task_sets(preflight.examine(self.reader, self.settings.names), idle=True):
+            if finding.mend:
+                mend.carry_out(self.aws, self.settings.names, finding.mend)
 
 
 Deed = Callable[[Shop, str], object]  # what somebody does to a deployment
