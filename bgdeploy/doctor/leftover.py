@@ -17,7 +17,8 @@ from bgdeploy.release.snapshot import Target
 _AGAIN = "`bgdeploy doctor` looks again"
 # Seconds after a deployment's end in which its rollback may still begin (aws-facts 4.2), and needs both task sets.
 _ROLLBACK_MAY_COME = 60.0
-# What ECS may say of a call that is documented for services with the EXTERNAL controller (aws-facts 6.3).
+# What ECS may say: AWS's troubleshooting of deployment controllers tells people to make this call on services of
+# CodeDeploy's too, its reference speaks of the EXTERNAL controller alone (aws-facts 6.3).
 _REFUSALS = {"InvalidParameterException", "UnsupportedFeatureException"}
 
 
