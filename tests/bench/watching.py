@@ -42,7 +42,7 @@ def figures() -> Iterator[Figure]:
 
 
 def _watched(tasks: int) -> Watched:
-    with sandbox(speed=1.0) as running, tempfile.TemporaryDirectory() as folder:
+    with sandbox(speed=1.0, caller="vpc") as running, tempfile.TemporaryDirectory() as folder:
         os.environ.update(running.exports())
         shop, clock = Shop(Path(folder), "watched", 8440, tasks=tasks, speed=1), SystemClock()
         answered: list[float] = []
