@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +26,8 @@ def tell_pipeline(invocation: Invocation, result: Result) -> None:
         _write(invocation, Path(summary), _summary(invocation, result).encode(), "ab")
     outputs = invocation.environ.get("GITHUB_OUTPUT")
     if outputs:
+        import secrets  # here, for it brings half of OpenSSL along
+
         from bgdeploy.views.github import output_lines, output_values
 
         lines = output_lines(output_values(result.data, result.exit), f"bgdeploy-{secrets.token_hex(16)}")
