@@ -13,6 +13,8 @@ from typing import Any
 from bgdeploy.counting import counted
 from bgdeploy.release import parse
 
+_HOW = "A deployment that was stopped without a rollback leaves such a one"
+
 
 @dataclass(frozen=True)
 class Leftover:
@@ -43,8 +45,7 @@ def in_the_way(leftover: Leftover) -> str:
     """Say why nothing can be released while it stands where the next green would be put."""
     return (
         f"{leftover.who} still runs beside production in {leftover.target_group}, where a release puts its tasks: "
-        f"production would answer {leftover.version} and the new version in turn. A deployment that was stopped "
-        "without a rollback leaves such a one"
+        f"production would answer {leftover.version} and the new version in turn. {_HOW}"
     )
 
 
@@ -52,13 +53,11 @@ def beside_production(leftover: Leftover, live: str) -> str:
     """Say what it does in the target group that production is on."""
     return (
         f"{leftover.who} runs in {leftover.target_group}, where production is: users get {leftover.version} and {live} "
-        "in turn. A deployment that was stopped without a rollback leaves such a one"
+        f"in turn. {_HOW}"
     )
 
 
 def elsewhere(leftover: Leftover) -> str:
     """Say that it is in nobody's way."""
-    return (
-        f"{leftover.who} still runs beside production in {leftover.target_group or 'no target group'}. A deployment "
-        "that was stopped without a rollback leaves such a one"
-    )
+    where = leftover.target_group or "no target group"
+    return f"{leftover.who} still runs beside production in {where}. {_HOW}"

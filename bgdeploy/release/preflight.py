@@ -39,8 +39,10 @@ class Standing:
     test: tuple[Weights, ...] | None  # None: there is no test listener
     alarms: tuple[Alarm, ...]
     hook: str | None  # the state of the hook's function, None when there is none
-    live: str = ""  # the version of the PRIMARY task set
-    leftovers: tuple[Leftover, ...] = ()  # what else is ACTIVE: nobody's, when no deployment is active
+    leftovers: tuple[
+        Leftover, ...
+    ] = ()  # ACTIVE beside the PRIMARY one: nobody's, when no deployment is active
+    live: str = ""  # the version of the PRIMARY task set, known where something is left over
 
 
 def check(reader: Reader, names: Names, *, ignore_alarms: bool = False) -> tuple[str, ...]:
@@ -107,6 +109,7 @@ def examine(reader: Reader, names: Names) -> Standing:
     primary: Attrs = next((one for one in sets if one["status"] == "PRIMARY"), {})
     behind = (primary.get("loadBalancers") or [{}])[0].get("targetGroupArn", "")
     pair = {arn: name for name, arn in target.target_groups.items()}
+    left = _leftovers(reader)
     return Standing(
         target=target,
         primary=pair.get(behind) or _group_name(behind),
@@ -114,8 +117,8 @@ def examine(reader: Reader, names: Names) -> Standing:
         test=forwards(aws, target.test_listener, pair) if target.test_listener else None,
         alarms=reader.alarms(),
         hook=_hook_state(aws, names.hook),
-        live=reader.sides.version(primary["taskDefinition"]) if primary else "",
-        leftovers=_leftovers(reader),
+        leftovers=left,
+        live=reader.sides.version(primary["taskDefinition"]) if primary and left else "",
     )
 
 
