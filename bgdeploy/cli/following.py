@@ -85,6 +85,11 @@ class Following:
     companions: tuple[Companion, ...] = ()
     frame: Frame | None = None  # the newest that was shown
 
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """The newest that was shown, None before the first."""
+        return self.frame.snapshot if self.frame else None
+
     def follow(self, until: Until, timeout: float | None) -> Ending:
         """Follow it and return how it ended; Ctrl-C, at whatever moment, ends the following and not the deployment."""
         from bgdeploy.release.ending import detached
@@ -97,7 +102,7 @@ class Following:
                 ended = self._follow(until, timeout)
                 interrupts.end()  # here, so that none comes between the ending and what is below
             except KeyboardInterrupt:
-                ended = detached(self.frame.snapshot if self.frame else None, self.deployment)
+                ended = detached(self.snapshot, self.deployment)
             if ended.exit is Exit.INTERRUPTED and cancelling.stops(self.invocation):
                 ended = self._cancel(ended)
         finally:
@@ -127,7 +132,7 @@ class Following:
             ended = left
         if ended.exit not in {Exit.INTERRUPTED, Exit.GAVE_UP_WAITING}:
             return ended
-        return cancelled(self.frame.snapshot if self.frame else None, left.deployment, said)
+        return cancelled(self.snapshot, left.deployment, said)
 
     def _told(self, ended: Ending) -> Ending:
         """Return the ending with what is told beside it: whether auto scaling is back."""
@@ -212,8 +217,7 @@ class Following:
                 hear=hear,
             )
         if ended.exit is Exit.INTERRUPTED and steer.stopped is not None:
-            snapshot = self.frame.snapshot if self.frame else None
-            return cancelled(snapshot, ended.deployment, steer.stopped, how="stopped watching")
+            return cancelled(self.snapshot, ended.deployment, steer.stopped, how="stopped watching")
         return ended
 
     @contextmanager
@@ -249,7 +253,6 @@ class Following:
             return card(spelled, invocation.signs(out), out.width)
 
         failed = ended.exit is not Exit.DONE
-        snapshot = self.frame.snapshot if self.frame else None
         state = self.attendant.state if self.attendant else None
         return Result(
             {
@@ -260,7 +263,7 @@ class Following:
             text,
             exit=ended.exit,
             error=(ended.headline, "; ".join(ended.next)) if failed else None,
-            finished=Finished(spelled, snapshot, state),
+            finished=Finished(spelled, self.snapshot, state),
         )
 
 

@@ -23,10 +23,8 @@ if TYPE_CHECKING:
     from bgdeploy.views.panel import Panel
 
 _PATIENCE = 5.0  # seconds: for the second press, and for what was said to be read
-_MOMENT, _FAREWELL = (
-    1.0,
-    9.0,
-)  # seconds that whoever leaves waits for what was asked for: unasked, and then told so
+# Seconds that whoever leaves waits for what was asked for: at first in silence, then told so.
+_MOMENT, _FAREWELL = 1.0, 9.0
 _UNANSWERED = "AWS has not answered what a key asked for: it may not have happened, `bgdeploy status` tells"
 
 
@@ -42,9 +40,8 @@ class Steering:
         self._logs = False
         self._said, self._said_at = "", 0.0
         self._deeds: list[Future[str]] = []  # that AWS has not answered yet
-        self._asked: tuple[Action, float] | None = (
-            None  # what is done when it is pressed once more, and since when
-        )
+        # What is done when its key is pressed once more, and when it was pressed first.
+        self._asked: tuple[Action, float] | None = None
 
     def see(self, frame: Frame) -> None:
         """Do what the keys pressed since the last frame ask for. Raises KeyboardInterrupt for who wants to leave."""
